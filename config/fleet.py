@@ -1,0 +1,206 @@
+"""What the user wants: the validated, immutable models of a fleet file (contract.md section 3).
+
+All durations are floats in seconds here; the file writes them as `500ms 30s 10m 2h`.
+Models hold resolved values: policy merged, pools expanded, profiles looked up, workspaces absolute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+StrategyName = Literal["nudge", "resume", "restart", "reassign", "escalate"]
+LivenessKind = Literal["beat", "output", "file", "transcript", "cpu", "process"]
+STRATEGIES: tuple[StrategyName, ...] = get_args(StrategyName)
+
+_WHOLE: tuple[StrategyName, ...] = ("nudge", "resume", "restart", "reassign")
+_STARTS: tuple[StrategyName, ...] = ("resume", "restart", "reassign")
+DEFAULT_RECOVERY: Mapping[str, tuple[StrategyName, ...]] = MappingProxyType({
+    "stalled": _WHOLE, "looping": _WHOLE,
+    "crash": _STARTS, "killed": _STARTS, "oom": _STARTS, "sigint": _STARTS, "timeout": _STARTS,
+    "tests": _STARTS, "git": _STARTS, "pull_request": _STARTS, "unknown": _STARTS, "left_agent": _STARTS,
+    "tmux_lost": _STARTS, "host_lost": _STARTS, "api_error": _STARTS, "rate_limited": _STARTS,
+    "context_exhausted": _STARTS,
+    "permission": (), "auth": (), "deadline": (),
+})  # fmt: skip
+"""Ladder per cause, the same as in defaults.yaml. Empty: straight to a person."""
+CAUSES = tuple(DEFAULT_RECOVERY)
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class NudgeSteps(Model):
+    force_update: bool = True
+    clear_stuck_tasks: bool = True
+    auto_reset: bool = True
+    rescue: bool = True
+
+
+class Backoff(Model):
+    """Wait before attempt k >= 2 of an incident: min(max, initial * factor**(k-2)) * (1 + up to `jitter`)."""
+
+    initial: float = 1.0
+    factor: float = 2.0
+    max: float = 8.0
+    jitter: float = 0.1
+
+
+class Cascade(Model):
+    share: float = 0.30
+    at_least: int = 3
+    window: float = 60.0
+
+
+class Policy(Model):
+    """Seconds throughout; the defaults live in defaults.yaml and are repeated here for tests of healing."""
+
+    mode: Literal["armed", "observe"] = "armed"
+    testing: bool = False
+    heartbeat_interval: float = 30.0
+    missed_heartbeats: int = 2
+    quick_look: float = 120.0
+    nudge: NudgeSteps = Field(default_factory=NudgeSteps)
+    progress_timeout: float = 600.0
+    tool_timeout: float = 1200.0
+    task_deadline: float = 7200.0
+    max_restarts: int = 3
+    max_llm_retries: int = 3
+    backoff: Backoff = Field(default_factory=Backoff)
+    kill_grace: float = 5.0
+    verify_within: float = 30.0
+    stable_after: float = 600.0
+    cascade: Cascade = Field(default_factory=Cascade)
+    recovery: dict[str, tuple[StrategyName, ...]] = Field(default_factory=lambda: dict(DEFAULT_RECOVERY))
+    """Ladder per cause, one for each of CAUSES; `escalate` is its implied end and never listed."""
+
+    @property
+    def silence(self) -> float:
+        """How long without life is a stall, in seconds."""
+        return self.heartbeat_interval * self.missed_heartbeats
+
+
+class Probe(Model):
+    """Exactly one of the three is set. `output` is a regex searched in the pane's visible lines."""
+
+    output: str | None = None
+    port: int | None = None
+    command: tuple[str, ...] | None = None
+
+
+class ScreenRule(Model):
+    """A regex on the bottom `lines` of the pane that, seen twice, means `phase`.
+
+    `resets`: a regex whose first group is the seconds until the limit ends, for `limited`."""
+
+    name: str
+    phase: Literal["waiting", "limited", "ready"]
+    pattern: str
+    lines: int = 12
+    resets: str | None = None
+
+
+class ExitRule(Model):
+    """Pane text that names the cause of a death, believed only when the exit status agrees."""
+
+    cause: str
+    pattern: str
+    status: tuple[int, ...] = ()
+    """Empty: any non-zero status."""
+
+
+class Profile(Model):
+    """How one kind of agent is started, resumed and read. Built-ins are config/profiles/*.yaml.
+
+    Argument templates may hold {model} {prompt} {session}; a list that names a placeholder without a
+    value is left out whole. argv = command + model_args, then session_args + prompt_args at a start,
+    resume_args + resume_prompt_args at a resume."""
+
+    name: str
+    about: str = ""
+    checked: Literal["verified", "documented"] = "documented"
+    version: str | None = None
+    command: tuple[str, ...] = ()
+    model_args: tuple[str, ...] = ()
+    prompt_args: tuple[str, ...] = ()
+    session_args: tuple[str, ...] = ()
+    """Start under a session id of ours, {session}; empty when the CLI mints its own."""
+    resume_args: tuple[str, ...] = ()
+    """Bring {session} back; empty: no native resume."""
+    resume_prompt_args: tuple[str, ...] = ()
+    """Follow resume_args when the CLI takes a prompt together with them."""
+    type_prompt: Literal["never", "resumed", "always"] = "never"
+    """When the prompt must be typed into the pane because no argument submits it."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Values may hold ${VAR}, resolved at launch; `$$` is a dollar sign."""
+    unset_env: tuple[str, ...] = ()
+    ready: Probe | None = None
+    liveness: tuple[LivenessKind, ...] = ("beat", "output", "file", "transcript", "cpu")
+    screens: tuple[ScreenRule, ...] = ()
+    exits: tuple[ExitRule, ...] = ()
+    exit_codes: dict[int, str] = Field(default_factory=dict)
+    """Exit status -> cause, where this CLI's own codes differ from the usual ones."""
+    autonomy_args: tuple[str, ...] = ()
+    """Any one of these flags keeps the CLI from stopping to ask; `check` advises when a command has none."""
+    needed_args: tuple[str, ...] = ()
+    """Flags every command for this CLI must hold; `check` advises when an agent's own command lacks one."""
+    nudge_keys: tuple[str, ...] = ()
+    """tmux key names sent before the rescue message (for a dialog); usually empty."""
+    quit_keys: tuple[str, ...] = ()
+
+
+class Seat(Model):
+    """One way to run an agent: seat 0 is what the file says, the others are its alternates in order."""
+
+    profile: Profile
+    model: str | None = None
+    command: tuple[str, ...] = ()
+    """Replaces the profile's command when not empty."""
+    env: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`profile` or `profile:model`, as in comms.log."""
+        return f"{self.profile.name}:{self.model}" if self.model else self.profile.name
+
+
+class AgentSpec(Model):
+    """One agent, everything resolved. `pool` is the id before expansion when `count` was given."""
+
+    id: str
+    parent: str | None = None
+    title: str
+    seats: tuple[Seat, ...]
+    workspace: Path
+    prompt: str | None = None
+    decider: Literal["policy", "parent"] = "policy"
+    restart: Literal["transient", "permanent", "temporary"] = "transient"
+    ready: Probe | None = None
+    liveness: tuple[LivenessKind, ...]
+    policy: Policy
+    pool: str | None = None
+
+
+class FleetSpec(Model):
+    """A whole fleet file. `agents` is ordered parents first."""
+
+    fleet: str
+    path: Path
+    """Real path of the fleet file."""
+    policy: Policy
+    notify: tuple[str, ...] = ()
+    agents: dict[str, AgentSpec]
+    profiles: dict[str, Profile]
+
+    def grandparent(self, agent: str) -> str | None:
+        parent = self.agents[agent].parent
+        return self.agents[parent].parent if parent in self.agents else None
+
+    def children(self, agent: str | None) -> list[str]:
+        """Ids whose parent is `agent`, in file order; None gives the top-level ones."""
+        return [a.id for a in self.agents.values() if a.parent == agent]

@@ -1,0 +1,194 @@
+"""A fleet file -> a FleetSpec, or every problem of the file at once, each with its place."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .entries import DEFAULT_PROFILE, Entry, build_seats, check_seats, read_entry
+from .family import Member, check_parents, expand, parents_first
+from .fleet import AgentSpec, FleetSpec, Policy, Profile
+from .nodes import Mapping as MappingNode
+from .nodes import Node, Scalar, read_nodes
+from .policies import Merged, check_bounds, defaults, policy_hint, read_patch
+from .problems import ConfigError, Problem
+from .profile_fields import PROFILE_NAME, as_profile, merged, read_profile
+from .profiles import builtin_values
+from .shapes import Record, Report, Shape, listing, record, table, text
+from .workspaces import WorkspaceError, resolve_workspace
+
+__all__ = ["ConfigError", "Problem", "find_fleet_file", "load_fleet"]
+
+FILE_NAME = "hhmrs.yaml"
+MAX_BYTES = 256 * 1024
+FLEET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+def find_fleet_file(start: Path) -> Path | None:
+    """The `hhmrs.yaml` in `start` or the nearest folder above it."""
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+def load_fleet(path: Path) -> FleetSpec:
+    """The fleet that the file at `path` describes. Raises ConfigError with all its problems, nothing else."""
+    root, flaws = read_nodes(_read(path))
+    report = Report([(flaw.line, flaw.col, flaw.message) for flaw in flaws])
+    if root is None and not flaws:
+        expected = "`fleet:` and `agents:`; `hhmrs init` writes a start"
+        report.found.append((1, 1, f"the file is empty, expected {expected}"))
+    draft = _read_draft(root, report) if root is not None else None
+    real = path.resolve()
+    members = _check(draft, real.parent, report) if draft else []
+    if report.found or draft is None:
+        raise ConfigError(Problem(path, *found) for found in report.found)
+    return _build(draft, real, members)
+
+
+def _read(path: Path) -> str:
+    try:
+        # a FIFO would block an ordinary open
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise _refusal(path, 1, 1, "not a regular file, expected a fleet file")
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise _refusal(path, 1, 1, f"cannot be read ({why}), expected a fleet file") from None
+    if len(raw) > MAX_BYTES:
+        raise _refusal(path, 1, 1, f"larger than {MAX_BYTES // 1024} KiB, expected a smaller fleet file")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8-sig", errors="ignore")
+        line, col = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = f"byte {raw[error.start]:#04x} is no UTF-8, expected a file of UTF-8 text"
+        raise _refusal(path, line, col, message) from None
+
+
+def _refusal(path: Path, line: int, col: int, message: str) -> ConfigError:
+    return ConfigError([Problem(path, line, col, message)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What could be read of the file: its top level, its agents as they stand, its profiles merged."""
+
+    top: Record
+    entries: list[Entry]
+    profiles: dict[str, Profile]
+    policy: Merged
+
+
+def _read_draft(root: Node, report: Report) -> _Draft | None:
+    top = _top(root, report)
+    if top is None:
+        return None
+    for key in ("fleet", "agents"):
+        if key not in top.given:
+            report.add(root, f"{key}: missing, expected it at the top level")
+    profiles = _profiles(top.values.get("profiles", {}))
+    return _Draft(top, top.values.get("agents", []), profiles, defaults().over(top.values.get("policy")))
+
+
+def _agents(node: Node, report: Report) -> list[Entry] | None:
+    if not isinstance(node, MappingNode):
+        report.mismatch(node, "a mapping of ids to agents")
+        return None
+    if not node.entries:
+        report.add(node, "found no agent, expected at least one")
+    entries = [read_entry(key, body, report) for key, body in node.entries.values()]
+    return [entry for entry in entries if entry is not None]
+
+
+def _profile_name(key: Scalar, report: Report) -> bool:
+    if not PROFILE_NAME.fullmatch(key.raw):
+        report.add(key, "unsafe profile name, expected letters, digits, _ . and -, at most 32")
+        return False
+    return True
+
+
+_fleet_name = text("a name of a-z, 0-9 and -, at most 32, not beginning with -", pattern=FLEET_NAME)
+_url = text("a URL such as discord://...", pattern=re.compile(r"\S+"), references=True)
+_SHAPES: dict[str, Shape[Any]] = {
+    "fleet": _fleet_name,
+    "policy": read_patch,
+    "notify": listing(_url, "a list of URLs"),
+    "agents": _agents,
+    "profiles": table(_profile_name, read_profile, "a mapping of names to profiles"),
+}
+_top = record(_SHAPES, "a mapping with the keys of a fleet file", hint=policy_hint)
+
+
+def _profiles(given: Mapping[str, Record]) -> dict[str, Profile]:
+    """The built-in profiles with the file's own laid over them, field by field."""
+    values = dict(builtin_values())
+    for name, own in given.items():
+        values[name] = merged(values.get(name, {}), own.values)
+    return {name: as_profile(name, each) for name, each in values.items()}
+
+
+def _check(draft: _Draft, folder: Path, report: Report) -> list[Member]:
+    """Report what is wrong between the parts; the agents in file order."""
+    check_bounds(draft.policy, draft.top.values.get("policy"), report, "policy")
+    for entry in draft.entries:
+        patch = entry.get("policy")
+        check_bounds(draft.policy.over(patch), patch, report, f"{entry.at}.policy")
+        check_seats(entry, draft.profiles, report)
+        try:
+            _workspace(entry, folder)
+        except WorkspaceError as error:
+            report.add(entry.body.place("workspace"), str(error), at=f"{entry.at}.workspace")
+    members = expand(draft.entries, report)
+    check_parents(members, report)
+    return members
+
+
+def _workspace(entry: Entry, folder: Path) -> Path:
+    return resolve_workspace(entry.get("workspace"), folder, allow_outside=bool(entry.get("allow_outside")))
+
+
+def _build(draft: _Draft, real: Path, members: list[Member]) -> FleetSpec:
+    """The models of a file without problems."""
+    policy = draft.policy.policy()
+    specs: dict[str, AgentSpec] = {}
+    agents: dict[str, AgentSpec] = {}
+    for member in parents_first(members):
+        entry = member.entry
+        if entry.id not in specs:
+            patch = entry.get("policy")
+            own = draft.policy.over(patch).policy() if patch else policy
+            specs[entry.id] = _agent(entry, own, draft.profiles, _workspace(entry, real.parent))
+        title = f"{entry.get('title')}{member.suffix}" if entry.get("title") else member.id
+        own_fields = {"id": member.id, "pool": member.pool, "title": title}
+        agents[member.id] = specs[entry.id].model_copy(update=own_fields)
+    values = draft.top.values
+    return FleetSpec(
+        fleet=values["fleet"], path=real, policy=policy, notify=values.get("notify", ()),
+        agents=agents, profiles=draft.profiles,
+    )  # fmt: skip
+
+
+def _agent(entry: Entry, policy: Policy, profiles: Mapping[str, Profile], workspace: Path) -> AgentSpec:
+    profile = profiles[entry.get("profile") or DEFAULT_PROFILE]
+    optional = {key: entry.get(key) for key in ("decider", "restart", "prompt") if entry.get(key) is not None}
+    return AgentSpec(
+        id=entry.id,
+        parent=entry.get("parent"),
+        title=entry.id,
+        seats=build_seats(entry, profiles),
+        workspace=workspace,
+        ready=entry.get("ready") or profile.ready,
+        liveness=entry.get("liveness") or profile.liveness,
+        policy=policy,
+        **optional,
+    )

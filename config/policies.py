@@ -1,0 +1,162 @@
+"""The `policy:` block: its keys, its bounds, and how defaults, fleet and agent are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from .durations import format_duration
+from .fleet import CAUSES, STRATEGIES, Policy
+from .nodes import Mapping as MappingNode
+from .nodes import Node, Scalar, read_nodes
+from .shapes import (
+    Record,
+    Report,
+    Shape,
+    choice,
+    describe,
+    duration,
+    flag,
+    listing,
+    number,
+    record,
+    share,
+    table,
+    whole,
+)
+
+INTERVAL = (10.0, 120.0)
+"""Legal heartbeat_interval in seconds; `testing: true` lifts the lower bound."""
+MAX_COUNT = 1000
+MAX_FACTOR = 1000.0
+"""Keeps factor ** steps a finite number."""
+
+
+def _cause(key: Scalar, report: Report) -> bool:
+    if key.raw not in CAUSES:
+        near = report.suggest(key.raw, CAUSES)
+        report.add(key, f"unknown cause {describe(key)}, expected one of {', '.join(CAUSES)}{near}")
+    return key.raw in CAUSES
+
+
+_strategies = listing(choice(STRATEGIES), f"a list of {', '.join(STRATEGIES)}")
+
+
+def _ladder(node: Node, report: Report) -> tuple[str, ...] | None:
+    """Strategies in order, each once; the implied last step `escalate` is taken off."""
+    steps = _strategies(node, report)
+    if steps is None:
+        return None
+    if len(set(steps)) < len(steps):
+        report.add(node, "a strategy stands twice, expected each at most once; budgets repeat them")
+    if "escalate" in steps[:-1]:
+        report.add(node, "'escalate' stands before others, expected it last or not at all")
+    return tuple(step for step in steps if step != "escalate")
+
+
+def _recovery(node: Node, report: Report) -> dict[str, tuple[str, ...]] | None:
+    ladders = table(_cause, _ladder, "a mapping of causes to lists of strategies")(node, report)
+    if ladders and ladders.get("deadline") and isinstance(node, MappingNode):
+        message = "a task past its deadline goes to a person, expected []; raise task_deadline instead"
+        with report.inside("deadline"):
+            report.add(node.entries["deadline"][1], message)
+    return ladders
+
+
+def _nested(shapes: dict[str, Shape[Any]], what: str) -> Shape[dict[str, Any]]:
+    as_record = record(shapes, what)
+
+    def read(node: Node, report: Report) -> dict[str, Any] | None:
+        found = as_record(node, report)
+        return found.values if found else None
+
+    return read
+
+
+POLICY_SHAPES: dict[str, Shape[Any]] = {
+    "mode": choice(("armed", "observe")),
+    "testing": flag,
+    "heartbeat_interval": duration,
+    "missed_heartbeats": whole(1, MAX_COUNT),
+    "quick_look": duration,
+    "nudge": _nested(
+        {"force_update": flag, "clear_stuck_tasks": flag, "auto_reset": flag, "rescue": flag},
+        "a mapping of nudge's steps to true or false",
+    ),
+    "progress_timeout": duration,
+    "tool_timeout": duration,
+    "task_deadline": duration,
+    "max_restarts": whole(0, MAX_COUNT),
+    "max_llm_retries": whole(0, MAX_COUNT),
+    "backoff": _nested(
+        {"initial": duration, "factor": number(1, MAX_FACTOR), "max": duration, "jitter": number(0, 1)},
+        "a mapping with initial, factor, max, jitter",
+    ),
+    "kill_grace": duration,
+    "verify_within": duration,
+    "stable_after": duration,
+    "cascade": _nested(
+        {"share": share, "at_least": whole(0, 100_000), "window": duration},
+        "a mapping with share, at_least, window",
+    ),
+    "recovery": _recovery,
+}
+
+read_patch: Shape[Record] = record(POLICY_SHAPES, "a mapping of policy keys")
+
+
+def policy_hint(key: str) -> str:
+    """Where a policy key belongs that stands outside of a policy block."""
+    return f"; {key} is a policy key, put it under `policy:`" if key in POLICY_SHAPES else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Plain values of a whole policy, ready for the model."""
+
+    values: Mapping[str, Any]
+
+    def over(self, patch: Record | None) -> Merged:
+        """These values with `patch` laid over them: nested maps key by key, so `recovery` cause by cause."""
+        if patch is None or not patch.values:
+            return self
+        values = dict(self.values)
+        for key, value in patch.values.items():
+            values[key] = {**values[key], **value} if isinstance(value, dict) else value
+        return Merged(values)
+
+    def policy(self) -> Policy:
+        return Policy.model_validate(dict(self.values))
+
+
+@cache
+def defaults() -> Merged:
+    """The values of defaults.yaml."""
+    text = files(__name__.rpartition(".")[0]).joinpath("defaults.yaml").read_text(encoding="utf-8")
+    root, flaws = read_nodes(text)
+    report = Report()
+    patch = read_patch(root, report) if root is not None else None
+    if patch is None or flaws or report.found or set(patch.values) != set(POLICY_SHAPES):
+        wrong = [*flaws, *report.found]
+        raise RuntimeError(f"the installed defaults.yaml is damaged, reinstall hhmrs-tui: {wrong}")
+    return Merged(patch.values)
+
+
+def check_bounds(merged: Merged, patch: Record | None, report: Report, at: str) -> None:
+    """Report bounds that hold between keys, where `patch` could have broken them. `at` names the block."""
+    if patch is None or not {"heartbeat_interval", "testing"} & patch.given.keys():
+        return
+    low, high = INTERVAL
+    seconds = merged.values["heartbeat_interval"]
+    if low <= seconds <= high or (seconds < low and merged.values["testing"]):
+        return
+    place = patch.place("heartbeat_interval" if "heartbeat_interval" in patch.given else "testing")
+    legal = f"{format_duration(low)} to {format_duration(high)}"
+    if merged.values["testing"]:
+        legal = f"at most {format_duration(high)}"
+    hint = " (shorter only with `testing: true`)" if seconds < low else ""
+    message = f"{format_duration(seconds)} is out of bounds, expected {legal}{hint}"
+    report.add(place, message, at=f"{at}.heartbeat_interval")

@@ -1,0 +1,219 @@
+"""Checkpoints on disk: `checkpoints/<agent>/<seq>.json` (contract.md section 4).
+
+Written to a temporary file, fsynced, renamed. The sha256 covers the canonical JSON of all other fields; a
+file that does not match it is set aside as `<seq>.json.damaged` and the one before it serves."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..config.paths import StateDir
+from .ports import Checkpoint, Letter
+from .snapshots import Snapshot
+
+KEEP = 50
+KEEP_DAMAGED = 10
+MAX_BYTES = 8 << 20
+MOST_CHANGED = 1_000
+_NAME = re.compile(r"(\d{1,12})\.json")
+_USED = re.compile(r"(\d{1,12})\.json(\.damaged)?")
+_AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class CheckpointDamaged(Exception):
+    """The file does not hold what was stored; the message names it."""
+
+
+class CheckpointStore:
+    """Stores and finds checkpoints. Thread-safe; keeps the newest `keep` of each agent."""
+
+    def __init__(self, state_dir: StateDir, *, keep: int = KEEP) -> None:
+        self._root = state_dir.checkpoints
+        self._keep = max(2, keep)
+        self._lock = threading.RLock()
+
+    def path_of(self, agent: str, seq: int) -> Path:
+        """Where checkpoint `seq` lies, the value of HHMRS_CHECKPOINT. Raises ValueError on an unsafe name."""
+        return self._folder(agent) / f"{seq:d}.json"
+
+    def next_seq(self, agent: str) -> int:
+        """One more than any sequence number ever used, damaged ones included; the first is 1."""
+        with self._lock:
+            used = [int(m[1]) for name in self._names(agent) if (m := _USED.fullmatch(name))]
+            return max(used, default=0) + 1
+
+    def store(self, checkpoint: Checkpoint) -> Path:
+        """Write it durably and drop the oldest beyond the cap. Raises OSError."""
+        rest = _plain(checkpoint)
+        text = json.dumps(rest | {"sha256": _digest(rest)}, indent=1, sort_keys=True) + "\n"
+        with self._lock:
+            folder = self._folder(checkpoint.agent)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            final = self.path_of(checkpoint.agent, checkpoint.seq)
+            _write_durably(folder, final, text.encode())
+            self._trim(checkpoint.agent)
+        return final
+
+    def load(self, agent: str, seq: int) -> Checkpoint:
+        """Raises CheckpointDamaged, or FileNotFoundError."""
+        path = self.path_of(agent, seq)
+        found = _read(path)
+        digest = found.pop("sha256", None)
+        try:
+            values: dict[str, Any] = dict(found)
+            for name in ("completed", "files", "next"):
+                values[name] = tuple(map(str, found[name]))
+            checkpoint = Checkpoint(**values)
+        except (TypeError, KeyError) as why:
+            raise CheckpointDamaged(f"{path} is not a checkpoint: {why}") from None
+        if digest != _digest(found) or (checkpoint.agent, checkpoint.seq) != (agent, seq):
+            raise CheckpointDamaged(f"{path} was changed after it was written: its sha256 does not match")
+        return checkpoint
+
+    def last_good(self, agent: str, task: str | None) -> Checkpoint | None:
+        """The newest undamaged checkpoint of `task`; damaged ones met on the way are set aside."""
+        with self._lock:
+            for seq in self._sequence(agent):
+                try:
+                    checkpoint = self.load(agent, seq)
+                except FileNotFoundError:
+                    continue
+                except CheckpointDamaged:
+                    self._set_aside(agent, seq)
+                    continue
+                if checkpoint.task == task:
+                    return checkpoint
+        return None
+
+    def _sequence(self, agent: str) -> list[int]:
+        return sorted(
+            (int(m[1]) for name in self._names(agent) if (m := _NAME.fullmatch(name))), reverse=True
+        )
+
+    def _names(self, agent: str) -> list[str]:
+        try:
+            return os.listdir(self._folder(agent))
+        except FileNotFoundError:
+            return []
+
+    def _folder(self, agent: str) -> Path:
+        if not _AGENT.fullmatch(agent):
+            raise ValueError(f"{agent!r} is not the name of an agent")
+        return self._root / agent
+
+    def _set_aside(self, agent: str, seq: int) -> None:
+        path = self.path_of(agent, seq)
+        with contextlib.suppress(OSError):
+            path.rename(path.with_name(path.name + ".damaged"))
+
+    def _trim(self, agent: str) -> None:
+        folder = self._folder(agent)
+        old = [folder / f"{seq}.json" for seq in self._sequence(agent)[self._keep :]]
+        damaged = sorted(
+            (int(m[1]) for n in self._names(agent) if (m := _USED.fullmatch(n)) and m[2]), reverse=True
+        )
+        old += [folder / f"{seq}.json.damaged" for seq in damaged[KEEP_DAMAGED:]]
+        for path in old:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def from_letter(letter: Letter, prev: Checkpoint | None, *, task: str | None, seq: int) -> Checkpoint:
+    """The agent's own word. Session and snapshot are carried over from `prev` when it is of the same task."""
+    same = prev if prev is not None and prev.task == task else None
+    fields = letter.fields
+    return Checkpoint(
+        agent=letter.agent, seq=seq, task=task, attempt=letter.attempt, created_at=letter.at,
+        completed=tuple(fields.get("completed") or ()), files=tuple(fields.get("files") or ()),
+        next=tuple(fields.get("next") or ()), data=dict(fields.get("data") or {}),
+        session=same.session if same else None, snapshot=same.snapshot if same else None,
+    )  # fmt: skip
+
+
+def from_supervisor(
+    agent: str,
+    prev: Checkpoint | None,
+    snapshot: Snapshot | None,
+    *,
+    task: str | None,
+    attempt: int,
+    session: dict[str, Any] | None,
+    seq: int,
+    created_at: str,
+) -> Checkpoint:
+    """What we saw: the snapshot, and what the agent itself last said of this task, carried forward.
+
+    `snapshot.changed` adds up over the checkpoints of one task: it tells all that the task changed."""
+    same = prev if prev is not None and prev.task == task else None
+    before = same.snapshot if same else None
+    shot = before
+    if snapshot is not None:
+        changed = {str(path) for path in (before or {}).get("changed", ())} | set(snapshot.changed)
+        shot = {"commit": snapshot.commit, "changed": sorted(changed)[:MOST_CHANGED]}
+    return Checkpoint(
+        agent=agent, seq=seq, task=task, attempt=attempt, created_at=created_at,
+        completed=same.completed if same else (), files=same.files if same else (),
+        next=same.next if same else (), data=dict(same.data) if same else {},
+        session=session or (same.session if same else None), snapshot=shot,
+    )  # fmt: skip
+
+
+def _plain(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The fields as JSON values; through JSON once, so that what is hashed is what a reader will hash."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(checkpoint), allow_nan=False))
+    return plain
+
+
+def _digest(rest: dict[str, Any]) -> str:
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as why:
+        raise CheckpointDamaged(f"{path} cannot be read: {why.strerror}") from None
+    with os.fdopen(fd, "rb") as file:
+        seen = os.fstat(fd)
+        if not stat.S_ISREG(seen.st_mode) or seen.st_size > MAX_BYTES:
+            raise CheckpointDamaged(f"{path} is not a file of ours")
+        raw = file.read(MAX_BYTES)
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise CheckpointDamaged(f"{path} is not JSON") from None
+    if not isinstance(found, dict):
+        raise CheckpointDamaged(f"{path} is not a JSON object")
+    return found
+
+
+def _write_durably(folder: Path, final: Path, text: bytes) -> None:
+    draft = folder / f".{final.name}.{os.getpid()}.{threading.get_ident()}"
+    draft.unlink(missing_ok=True)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(fd)
+        draft.rename(final)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,0 +1,120 @@
+"""The end of a process, told within milliseconds (pidfd), and what tmux knows about how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from .launching import Report
+from .ports import Identity
+from .processes import alive
+from .tmux_control import ControlRefused
+from .tmux_words import ROW_FORMAT, Row, read_rows
+
+_PAUSES = (0.002, 0.01, 0.05, 0.2)
+"""Seconds between the looks for a status that is not there yet."""
+
+_REPORT_PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02)
+_DRAIN = 0.005
+"""Seconds for tmux to read what was printed last, before its pane is captured."""
+
+Said = Callable[[str], Report | None]
+"""The report of an agent's launcher."""
+Ask = Callable[..., Awaitable[list[str]]]
+"""Runs one tmux command, given as words; raises ControlRefused, ControlLost."""
+
+
+class DeathWatch:
+    """Calls `told(name)` on the loop, once, when the process watched under `name` has ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, told: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._told = told
+        self._who: dict[str, Identity] = {}
+        self._fds: dict[str, int] = {}
+
+    def watch(self, name: str, who: Identity) -> None:
+        self.forget(name)
+        self._who[name] = who
+        try:
+            fd = os.pidfd_open(who.pid)
+        except ProcessLookupError:
+            self._loop.call_soon(self._over, name, who)
+            return
+        except (AttributeError, OSError):
+            return  # no pidfds on this system, or none left: `poll` sees it
+        if not alive(who):
+            os.close(fd)
+            self._loop.call_soon(self._over, name, who)
+            return
+        self._fds[name] = fd
+        self._loop.add_reader(fd, self._over, name, who)
+
+    def poll(self) -> None:
+        """Look after those that could not be watched."""
+        for name in [n for n in self._who if n not in self._fds]:
+            if not alive(self._who[name]):
+                self._over(name, self._who[name])
+
+    def forget(self, name: str) -> None:
+        self._who.pop(name, None)
+        fd = self._fds.pop(name, None)
+        if fd is not None:
+            self._loop.remove_reader(fd)
+            os.close(fd)
+
+    def close(self) -> None:
+        for name in list(self._who):
+            self.forget(name)
+
+    def _over(self, name: str, who: Identity) -> None:
+        if self._who.get(name) == who:
+            self.forget(name)
+            self._told(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a process ended, both None when tmux does not know; `row` is its pane if it is still there."""
+
+    status: int | None
+    signal: int | None
+    row: Row | None
+
+
+async def ending_of(ask: Ask, said: Said, agent: str, attempt: int) -> Ending:
+    """How this attempt of the agent ended: by its launcher's word, else by tmux's. Raises ControlLost."""
+    for pause in _REPORT_PAUSES:
+        report = said(agent)
+        if report is None or report.attempt != attempt:
+            break
+        if report.over:
+            await asyncio.sleep(_DRAIN)
+            return Ending(report.status, report.signal, await _look(ask, agent, attempt))
+        await asyncio.sleep(pause)
+    row = await _look(ask, agent, attempt)
+    for pause in _PAUSES:
+        known = row is not None and (row.view.status is not None or row.view.signal is not None)
+        # With the terminal still open its last lines may not have been read yet.
+        if row is None or (known and (row.closed or pause > 0.05)):
+            break
+        if not known:
+            # Some tmux builds before 3.6 lose SIGCHLD and would never learn the status by themselves.
+            with contextlib.suppress(OSError):
+                os.kill(row.server, signal.SIGCHLD)
+        await asyncio.sleep(pause)
+        row = await _look(ask, agent, attempt)
+    return Ending(row.view.status, row.view.signal, row) if row else Ending(None, None, None)
+
+
+async def _look(ask: Ask, agent: str, attempt: int) -> Row | None:
+    try:
+        lines = await ask("list-panes", "-s", "-t", f"={agent}:", "-F", ROW_FORMAT)
+    except ControlRefused:
+        return None
+    rows = (row for row in read_rows(lines) if row.view.agent == agent)
+    return next((row for row in rows if row.view.attempt == attempt), None)

@@ -1,0 +1,77 @@
+"""What stands between tmux and an agent: `python -I -S launcher.py REPORT ATTEMPT TOKEN -- COMMAND...`.
+
+It must import next to nothing; it runs once per agent. It is there because tmux
+- sends SIGCONT to a pane's own process as soon as that stops: a frozen agent would never be seen frozen,
+- loses the last lines of a pane whose process ends right after printing them, and
+- on some builds never learns the exit status.
+
+So the command is this process's child. Its pid, and later how it ended, are written to REPORT; then, after
+a moment in which tmux reads what is left, this process ends the same way: same status, or same signal.
+"""
+
+import os
+import signal
+import sys
+import time
+
+LAST_WORDS = 0.05
+"""Seconds for tmux to read what the agent printed last."""
+_OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main(words: list[str]) -> int:
+    report, attempt, token = words[:3]
+    command = words[4:]
+    environment = dict(os.environ)
+    environment["HHMRS_TOKEN"] = token
+    # Python itself sets this one in the C locale; the agent's environment is not ours to change.
+    if words[3] == "--no-ctype":
+        environment.pop("LC_CTYPE", None)
+    for number in _OF_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+    reset = [*_OF_THE_TERMINAL, *_PASSED_ON, signal.SIGPIPE]
+    if hasattr(signal, "SIGXFSZ"):
+        reset.append(signal.SIGXFSZ)
+    out = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.write(out, f"attempt {attempt}\n".encode())
+    try:
+        child = os.posix_spawnp(command[0], command, environment, setsigdef=reset, setsigmask=[])
+    except OSError as error:
+        sys.stderr.write(f"hhmrs: cannot run {command[0]}: {error.strerror}\n")
+        status = 126 if isinstance(error, PermissionError) else 127
+        os.write(out, f"exit {status}\n".encode())
+        time.sleep(LAST_WORDS)
+        return status
+    for number in _PASSED_ON:
+        signal.signal(number, lambda got, _: _pass_on(child, got))
+    os.write(out, f"pid {child}\n".encode())
+    return _end_alike(os.waitpid(child, 0)[1], out)
+
+
+def _pass_on(child: int, number: int) -> None:
+    try:
+        os.kill(child, number)
+    except ProcessLookupError:
+        return
+
+
+def _end_alike(status: int, out: int) -> int:
+    for number in _PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)
+    code = os.waitstatus_to_exitcode(status)
+    os.write(out, (f"exit {code}\n" if code >= 0 else f"signal {-code}\n").encode())
+    time.sleep(LAST_WORDS)
+    if code >= 0:
+        return code
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core dump of it is enough
+    if -code not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+    return 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,90 @@
+"""Who supervises this fleet: one daemon, by flock, and what it says of itself in the lock file."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass, replace
+
+from ..config.paths import StateDir
+from .ports import Identity
+from .processes import identify, same
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The daemon that holds a fleet. `started_at` is seconds since the epoch."""
+
+    pid: int
+    created: float
+    host: str
+    version: str
+    config: str
+    mode: str
+    started_at: float
+    ready: bool
+
+    def describe(self) -> str:
+        return f"daemon pid {self.pid} on {self.host} (fleet file {self.config})"
+
+
+class LockHeld(Exception):
+    """Another daemon supervises this fleet; the message names it."""
+
+
+def read_holder(state: StateDir) -> Holder | None:
+    """The live daemon of the fleet, or None. A lock file left by a dead one counts as none."""
+    try:
+        raw = json.loads(state.lock.read_text(encoding="utf-8"))
+        holder = Holder(**raw)
+    except (OSError, ValueError, TypeError):
+        return None
+    who = identify(holder.pid)
+    return holder if who and same(who, Identity(holder.pid, holder.created)) else None
+
+
+class DaemonLock:
+    """flock on daemon.lock for as long as this object lives. Not inherited by children."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._state = state
+        self._fd: int | None = None
+        self._holder: Holder | None = None
+
+    def acquire(self, holder: Holder) -> None:
+        """Take the lock and write who we are. Raises LockHeld."""
+        fd = os.open(self._state.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            other = read_holder(self._state)
+            who = other.describe() if other else "another daemon that is just starting"
+            raise LockHeld(f"this fleet is already supervised by {who}") from None
+        self._fd = fd
+        self._write(holder)
+
+    def announce_ready(self) -> None:
+        if self._holder:
+            self._write(replace(self._holder, ready=True))
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = None
+
+    def _write(self, holder: Holder) -> None:
+        if self._fd is None:
+            raise LockHeld("the lock is not held")
+        self._holder = holder
+        text = json.dumps(asdict(holder)).encode()
+        # In place, never by rename: the flock belongs to this inode. One write, so that a reader sees
+        # either the old text or the new one padded to at least its length.
+        os.pwrite(self._fd, text.ljust(1024) + b"\n", 0)
+
+
+def here() -> str:
+    return socket.gethostname()

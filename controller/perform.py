@@ -1,0 +1,183 @@
+"""Carries out one action through the ports and says what came of it. Blocking; one action per agent at a
+time. Every step may be repeated: a daemon that died halfway hands the same action out again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config.fleet import AgentSpec, FleetSpec
+from ..config.paths import StateDir
+from ..config.profiles import LaunchError
+from ..healing import actions as a
+from ..healing import evidence as e
+from ..healing.agent import AgentState
+from . import notify
+from .checkpoints import CheckpointStore, from_supervisor
+from .delivery import Deliveries
+from .launching import read_report
+from .marker import clear_marker, write_marker
+from .ports import Clock, Identity, Letter, Processes, Terminals, TerminalsError
+from .snapshots import Snapshot, SnapshotError, Snapshots
+from .starting import Starter
+from .timestamps import to_iso
+
+TAIL = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`evidence` for the engine; `letters` to acknowledge once it is committed."""
+
+    evidence: list[e.Evidence] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Performer:
+    fleet: FleetSpec
+    state_dir: StateDir
+    terminals: Terminals
+    processes: Processes
+    deliveries: Deliveries
+    checkpoints: CheckpointStore
+    snapshots: Snapshots
+    clock: Clock
+    starter: Starter
+
+    def perform(self, action: a.Action, state: AgentState) -> Outcome:
+        """Never raises: what went wrong is in StepFinished(ok=False)."""
+        rules: dict[type, Callable[[Any, AgentState, AgentSpec], Outcome]] = {
+            a.ClearGround: self._clear_ground,
+            a.StartAttempt: self._start,
+            a.Nudge: self._nudge,
+            a.Escalate: self._escalate,
+            a.ClearMarker: self._clear_marker,
+            a.EndTree: self._end_tree,
+        }
+        spec = self.fleet.agents[action.agent]
+        try:
+            return rules[type(action)](action, state, spec)
+        except (OSError, TerminalsError, LaunchError, SnapshotError, ValueError) as error:
+            return self._over(action, ok=False, why=str(error))
+
+    def _over(self, action: a.Action, *, ok: bool = True, why: str = "", **more: bool) -> Outcome:
+        return Outcome([e.StepFinished(action.agent, self.clock.now(), action.key, ok, why, **more)])
+
+    # -- the ground -----------------------------------------------------------------------------
+
+    def _clear_ground(self, action: a.ClearGround, state: AgentState, spec: AgentSpec) -> Outcome:
+        task = state.task.id if state.task else None
+        self.starter.tails[spec.id] = self._tail(spec.id)
+        snapshot = self._snapshot(spec)
+        survivors = self._end(spec, state)
+        if survivors:
+            pids = ", ".join(str(s.pid) for s in survivors)
+            return self._over(
+                action, ok=False, why=f"pids {pids} would not die, even by SIGKILL", undead=True
+            )
+        delivery = self.deliveries.collect(spec, state.attempt, task)
+        taken = self._own_checkpoint(spec, state, task, snapshot)
+        best = self.checkpoints.last_good(spec.id, task)
+        resumable = best is not None and best.resumable
+        over = e.StepFinished(spec.id, self.clock.now(), action.key, True, resumable=resumable)
+        return Outcome([*delivery.evidence, *taken, over], delivery.letters)
+
+    def take_checkpoint(self, spec: AgentSpec, state: AgentState) -> list[e.Evidence]:
+        """The supervisor's own checkpoint after a quiet moment; empty when nothing could be taken."""
+        try:
+            return self._own_checkpoint(
+                spec, state, state.task.id if state.task else None, self._snapshot(spec)
+            )
+        except (OSError, SnapshotError, ValueError):
+            return []
+
+    def _own_checkpoint(
+        self, spec: AgentSpec, state: AgentState, task: str | None, snapshot: Snapshot | None
+    ) -> list[e.Evidence]:
+        before = self.checkpoints.last_good(spec.id, task)
+        if snapshot is None and before is None:
+            return []
+        session = (
+            {"profile": spec.seats[state.seat].profile.name, "id": state.session} if state.session else None
+        )
+        new = from_supervisor(
+            spec.id, before, snapshot, task=task, attempt=state.attempt, session=session,
+            seq=self.checkpoints.next_seq(spec.id), created_at=to_iso(self.clock.now()),
+        )  # fmt: skip
+        self.checkpoints.store(new)
+        return [e.CheckpointTaken(spec.id, self.clock.now(), new.seq, new.resumable)]
+
+    def _snapshot(self, spec: AgentSpec) -> Snapshot | None:
+        try:
+            return self.snapshots.take(spec.id, spec.workspace) if spec.workspace.is_dir() else None
+        except SnapshotError:
+            return None
+
+    def _tail(self, agent: str) -> list[str]:
+        try:
+            return self.terminals.capture(agent, history=TAIL)[-TAIL:]
+        except TerminalsError:
+            return []
+
+    def end_everything(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
+        """`down --kill`: save the workspace, then end the agent's whole tree. Returns survivors."""
+        self._snapshot(spec)
+        return self._end(spec, state)
+
+    def _end(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
+        """End every process of the agent we can find: the pane's, the one we know, the tagged ones."""
+        roots: dict[int, Identity] = {}
+        if state.pid is not None and state.created is not None:
+            roots[state.pid] = Identity(state.pid, state.created)
+        report = read_report(self.state_dir, spec.id)
+        if (
+            report
+            and report.pid is not None
+            and not report.over
+            and (who := self.processes.identify(report.pid))
+        ):
+            roots[who.pid] = who
+        token, grace = self.starter.token(spec.id), spec.policy.kill_grace
+        if not roots:
+            return self.processes.end_tagged(token, grace=grace)
+        return [s for who in roots.values() for s in self.processes.end_tree(who, grace=grace, tag=token)]
+
+    # -- the smaller acts -----------------------------------------------------------------------
+
+    def _start(self, action: a.StartAttempt, state: AgentState, spec: AgentSpec) -> Outcome:
+        if action.strategy == "start":
+            self._snapshot(spec)  # what there was before: later snapshots tell what the agent changed
+        return Outcome(self.starter.start(action, state, spec))
+
+    def _nudge(self, action: a.Nudge, state: AgentState, spec: AgentSpec) -> Outcome:
+        profile = spec.seats[state.seat].profile
+        if profile.nudge_keys:
+            self.terminals.keys(spec.id, profile.nudge_keys)
+        self.terminals.paste(spec.id, action.text)
+        return self._over(action)
+
+    def _escalate(self, action: a.Escalate, _: AgentState, spec: AgentSpec) -> Outcome:
+        write_marker(spec.workspace, spec.id, action.incident, action.reason, to_iso(self.clock.now()))
+        title = f"{self.fleet.fleet}: {spec.title} needs a person"
+        todo = f"look: hhmrs explain {spec.id}\nthen: hhmrs clear {spec.id}"
+        body = f"{action.reason}\nincident {action.incident}\n{todo}"
+        try:
+            notify.send(self.fleet.notify, title, body)
+        except notify.NotifyError as error:
+            return self._over(action, ok=False, why=f"escalated, but not notified: {error}")
+        return self._over(action, why="escalated")
+
+    def _clear_marker(self, action: a.ClearMarker, _: AgentState, spec: AgentSpec) -> Outcome:
+        clear_marker(spec.workspace, spec.id)
+        return self._over(action, why="cleared")
+
+    def _end_tree(self, action: a.EndTree, state: AgentState, spec: AgentSpec) -> Outcome:
+        self._snapshot(spec)
+        survivors = self._end(spec, state)
+        if survivors:
+            return self._over(
+                action, ok=False, why=f"pids {', '.join(str(s.pid) for s in survivors)} would not die"
+            )
+        return self._over(action, why="stopped; its process tree is gone")

@@ -1,0 +1,173 @@
+"""Starts an attempt: workspace, session, papers, environment, launcher, pane."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..config.fleet import AgentSpec, FleetSpec, Seat
+from ..config.paths import StateDir
+from ..config.profiles import can_resume, launch_argv, launch_env, types_prompt
+from ..healing import actions as a
+from ..healing import evidence as e
+from ..healing.agent import AgentState
+from ..healing.handoff import handoff
+from .checkpoints import CheckpointStore
+from .launching import launcher_words, read_report
+from .ports import Checkpoint, Clock, PaneView, Processes, Terminals
+
+LAUNCH_TIMEOUT = 10.0
+CHANGES_TOLD = 200
+
+
+@dataclass(slots=True)
+class Starter:
+    """Blocking. Raises OSError, ValueError, LaunchError, TerminalsError with what to do about it."""
+
+    fleet: FleetSpec
+    state_dir: StateDir
+    terminals: Terminals
+    processes: Processes
+    checkpoints: CheckpointStore
+    clock: Clock
+    tails: dict[str, list[str]] = field(default_factory=dict)
+    """The last lines of each agent's pane when its ground was cleared, for the handoff."""
+    to_type: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """agent -> (attempt, prompt) for programs that take no prompt on their command line."""
+
+    def token(self, agent: str) -> str:
+        """Value of HHMRS_TOKEN: finds processes that left their agent's tree."""
+        return f"{self.fleet.fleet}:{agent}"
+
+    def start(self, action: a.StartAttempt, state: AgentState, spec: AgentSpec) -> list[e.Evidence]:
+        """Start the attempt, unless a daemon before us got that far; SessionLearned and ProcessStarted."""
+        self.terminals.ensure()  # the server may have died with all that was in it
+        pane = next((p for p in self.terminals.panes() if p.agent == spec.id), None)
+        if pane and not pane.dead and pane.attempt == action.attempt:
+            return [self._started(action, pane)]
+        workspace = self._workspace(spec)
+        learned, session = self._session(action, state, spec)
+        task = state.task.text if state.task else (spec.prompt or "")
+        env = self._environment(action, spec, workspace, task)
+        prompt = task or None
+        if action.strategy != "start":
+            best = self._best(action, state)
+            text = self._handoff(action, spec, task, best)
+            env |= self._papers(spec.id, action.attempt, text, best)
+            prompt = text if task else None
+        seat = spec.seats[action.seat]
+        argv = self._argv(action, seat, prompt, session)
+        merged = launch_env(seat, os.environ) | env
+        _check_command(argv[0], merged.get("PATH", os.defpath), workspace)
+        words = launcher_words(self.state_dir, spec.id, action.attempt, self.token(spec.id), argv, merged)
+        pane = self.terminals.respawn(spec.id, words, str(workspace), merged, action.attempt)
+        return [*learned, self._started(action, pane)]
+
+    def _best(self, action: a.StartAttempt, state: AgentState) -> Checkpoint | None:
+        """The checkpoint to hand over. A restart is told of one only if there is something in it."""
+        best = self.checkpoints.last_good(action.agent, state.task.id if state.task else None)
+        return best if best and (best.resumable or action.strategy != "restart") else None
+
+    def _argv(self, action: a.StartAttempt, seat: Seat, prompt: str | None, session: str | None) -> list[str]:
+        resume = action.strategy == "resume" and can_resume(seat, session)
+        if prompt and types_prompt(seat, resume=resume):
+            self.to_type[action.agent] = (action.attempt, prompt)
+        return launch_argv(seat, prompt=prompt, session=session, resume=resume)
+
+    def _started(self, action: a.StartAttempt, pane: PaneView) -> e.ProcessStarted:
+        pid = self._pid_of(action.agent, action.attempt)
+        who = self.processes.identify(pid)
+        created = who.created if who else 0.0
+        return e.ProcessStarted(action.agent, self.clock.now(), action.attempt, pid, created, pane.pane)
+
+    def _pid_of(self, agent: str, attempt: int) -> int:
+        """The command's own pid, which its launcher tells within some milliseconds."""
+        deadline = time.monotonic() + LAUNCH_TIMEOUT
+        while time.monotonic() < deadline:
+            report = read_report(self.state_dir, agent)
+            if report and report.attempt == attempt:
+                if report.pid is not None:
+                    return report.pid
+                if report.over:
+                    raise ValueError(
+                        f"the command could not be run (exit {report.status}); see `hhmrs logs {agent}`"
+                    )
+            time.sleep(0.001)
+        raise ValueError(
+            f"the launcher of {agent} did not report within {LAUNCH_TIMEOUT:g} s; see `hhmrs logs {agent}`"
+        )
+
+    def _workspace(self, spec: AgentSpec) -> Path:
+        """The workspace, made if missing. A link that was put in its way since loading is refused."""
+        spec.workspace.mkdir(parents=True, exist_ok=True)
+        if spec.workspace.resolve() != spec.workspace:
+            raise ValueError(f"workspace {spec.workspace} is now a link to elsewhere; mend it, then `clear`")
+        return spec.workspace
+
+    def _session(
+        self, action: a.StartAttempt, state: AgentState, spec: AgentSpec
+    ) -> tuple[list[e.Evidence], str | None]:
+        """The native session id to run under: the known one to resume, else a new one of ours."""
+        profile = spec.seats[action.seat].profile
+        if action.strategy == "resume" and state.session:
+            return [], state.session
+        if not profile.session_args:
+            return [], None
+        session = str(uuid.uuid4())
+        return [e.SessionLearned(spec.id, self.clock.now(), session)], session
+
+    def _environment(
+        self, action: a.StartAttempt, spec: AgentSpec, workspace: Path, task: str
+    ) -> dict[str, str]:
+        return {
+            "HHMRS_FLEET": self.fleet.fleet,
+            "HHMRS_AGENT": spec.id,
+            "HHMRS_PARENT": spec.parent or "",
+            "HHMRS_ATTEMPT": str(action.attempt),
+            "HHMRS_TASK": task,
+            "HHMRS_INBOX": str(self.state_dir.inbox_of(spec.id)),
+            "HHMRS_WORKSPACE": str(workspace),
+        }
+
+    def _papers(self, agent: str, attempt: int, text: str, best: Checkpoint | None) -> dict[str, str]:
+        """Write the handoff; the environment that names it and the checkpoint."""
+        folder = self.state_dir.handoffs / agent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{attempt}.md"
+        path.unlink(missing_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        papers = {"HHMRS_HANDOFF": str(path)}
+        if best is not None:
+            papers["HHMRS_CHECKPOINT"] = str(self.checkpoints.path_of(agent, best.seq))
+        return papers
+
+    def _handoff(self, action: a.StartAttempt, spec: AgentSpec, task: str, best: Checkpoint | None) -> str:
+        changed = (best.snapshot or {}).get("changed", []) if best else []
+        return handoff(
+            task=task,
+            strategy=action.strategy,
+            cause=action.why,
+            attempt=action.attempt,
+            checkpoint=best,
+            tail=self.tails.pop(spec.id, []),
+            changes="\n".join(str(path) for path in changed[:CHANGES_TOLD]),
+        )
+
+
+def _check_command(command: str, path: str, workspace: Path) -> None:
+    """tmux answers a missing command with a bare exit 1; say what it is instead."""
+    if "/" in command:
+        found = os.access(workspace / command, os.X_OK)
+        there = (workspace / command).exists()
+    else:
+        found = shutil.which(command, path=path) is not None
+        there = False
+    if not found:
+        what = "permission denied: not executable (126)" if there else "command not found (127)"
+        raise ValueError(f"{what}: {command}")

@@ -1,0 +1,313 @@
+"""One fleet under supervision: the parts built, wired, adopted, run, and taken apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from ..config.fleet import AgentSpec, FleetSpec
+from ..config.loading import ConfigError, load_fleet
+from ..config.paths import StateDir
+from ..healing import evidence as e
+from ..healing.agent import HELD, Happening
+from ..healing.codec import dump_state, load_state
+from ..healing.transitions import plain_start
+from .adoption import match, orphans
+from .checkpoints import CheckpointStore
+from .clock import SteadyClock
+from .comms import CommsLog, comms_for
+from .delivery import Deliveries
+from .engine import Engine
+from .inbox import OPERATOR, Inbox
+from .inotify import InboxWatch
+from .launching import read_report
+from .ledger import SqliteLedger
+from .observer import Observer
+from .perform import Performer
+from .ports import Identity, PaneView, Row, TerminalsError
+from .processes import ProcessTable
+from .reception import Reception
+from .rounds import Rounds
+from .snapshots import Snapshots
+from .starting import Starter
+from .tmux import TmuxTerminals
+from .workspaces import Workspaces
+
+log = logging.getLogger(__name__)
+
+METRICS_EVERY = 60.0
+NEWS_DELAY = 0.5
+"""Seconds by which the news of a changed file may be late."""
+
+
+class _Book:
+    """The ledger as the engine wants it: awaitable."""
+
+    def __init__(self, ledger: SqliteLedger) -> None:
+        self._ledger = ledger
+
+    def commit(self, rows: list[Row]) -> Awaitable[object]:
+        return self._ledger.commit(rows)
+
+
+class Supervision:
+    """Everything a daemon does for one fleet, on one asyncio loop."""
+
+    def __init__(
+        self, fleet: FleetSpec, state_dir: StateDir, ledger: SqliteLedger, ready: Callable[[], None]
+    ) -> None:
+        self.fleet = fleet
+        self.state_dir = state_dir
+        self._ledger = ledger
+        self._ready = ready
+        self._kill_all = False
+        self.clock = SteadyClock()
+        self.terminals = TmuxTerminals(f"hhmrs-{fleet.fleet}", state_dir.tmux_conf)
+        self.table = ProcessTable()
+        self._watch = InboxWatch()
+        self.inbox = Inbox(state_dir, self._emit, self.clock, self._watch)
+        store = CheckpointStore(state_dir)
+        self.deliveries = Deliveries(self.inbox, store, self.clock)
+        starter = Starter(fleet, state_dir, self.terminals, self.table, store, self.clock)
+        snapshots = Snapshots(state_dir.snapshots)
+        self.performer = Performer(
+            fleet,
+            state_dir,
+            self.terminals,
+            self.table,
+            self.deliveries,
+            store,
+            snapshots,
+            self.clock,
+            starter,
+        )
+        self.engine = Engine(fleet, self.clock, _Book(ledger), self.performer, self.deliveries.acknowledge)
+        self.workspaces = Workspaces(self._file_changed)
+        self.comms = CommsLog(state_dir.comms_log)
+        self.rounds = Rounds(self.engine, self.performer, self.table, self.clock, ledger.beat)
+        self.reception = Reception(
+            self.engine, self.deliveries, self.terminals, self.clock, self, self._in_thread
+        )
+        self.engine.observers.append(self._write_comms)
+        self.engine.evidence_seen.append(self._follow)
+        self._observer: Observer | None = None
+        self._reading: set[str] = set()
+        self._background: set[asyncio.Future[None]] = set()
+
+    # -- life -----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Supervise until `go_down`. Raises TerminalsError when tmux cannot be started at all."""
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self.terminals.ensure)
+        fastest = min((a.policy.heartbeat_interval for a in self.fleet.agents.values()), default=30.0)
+        self._observer = Observer(
+            self.terminals,
+            self._emit,
+            self.clock,
+            loop,
+            period=min(1.0, max(0.1, fastest / 4)),
+            on_server_lost=self._server_lost,
+            report=lambda agent: read_report(self.state_dir, agent),
+        )
+        await self._observer.start()
+        self.inbox.make_operator()
+        self._adopt_all(await asyncio.to_thread(self.terminals.panes))
+        loop.add_reader(self._watch.fileno(), self._letters_came)
+        self._ready()
+        async with asyncio.TaskGroup() as group:
+            rounds = [group.create_task(c) for c in self.rounds.tasks(fastest)]
+            rounds.append(group.create_task(self._metrics()))
+            self._read_everything()
+            await self.engine.run()
+            for task in rounds:
+                task.cancel()
+        loop.remove_reader(self._watch.fileno())
+        await self._observer.stop()
+        self._watch.close()
+        self.workspaces.stop()
+        if self._kill_all:
+            await asyncio.to_thread(self._end_everything)
+
+    async def _metrics(self) -> None:
+        while True:
+            await asyncio.sleep(METRICS_EVERY)
+            await asyncio.to_thread(self._ledger.refresh_metrics, self.clock.now())
+
+    def _emit(self, evidence: e.Evidence) -> None:
+        self.engine.emit(evidence)
+
+    def _file_changed(self, agent: str, path: str) -> None:
+        """Told a moment after the change: a file of the attempt before must not speak for the present one."""
+        spec = self.fleet.agents.get(agent)
+        if spec is None:
+            return
+        try:
+            age = time.time() - os.lstat(spec.workspace / path).st_ctime
+        except OSError:
+            age = NEWS_DELAY  # gone again; nobody can say when
+        self.engine.emit(e.FileChanged(agent, self.clock.now() - min(max(0.0, age), 60.0), path))
+
+    def _in_thread(self, work: Callable[[], None]) -> None:
+        future = asyncio.get_running_loop().run_in_executor(None, work)
+        self._background.add(future)
+        future.add_done_callback(self._background.discard)
+
+    # -- adoption -------------------------------------------------------------------------------
+
+    def _adopt_all(self, panes: list[PaneView]) -> None:
+        by_agent = {p.agent: p for p in panes}
+        known = self._ledger.states()
+        for spec in self.fleet.agents.values():
+            self._take_on(spec)
+            if spec.id not in known:
+                self.engine.begin(spec)
+                continue
+            try:
+                state = load_state(known[spec.id])
+            except (TypeError, ValueError) as error:
+                log.error(
+                    "agent %s: its state in the ledger cannot be read (%s); it begins anew", spec.id, error
+                )
+                self.engine.begin(spec)
+                continue
+            if state.seat >= len(spec.seats):
+                state = replace(state, seat=0)
+            self.engine.restore(state)
+            report = read_report(self.state_dir, spec.id)
+            found = match(state, by_agent.get(spec.id), report, self.table, self.clock)
+            for evidence in found.evidence:
+                self.engine.emit(evidence)
+        for name in orphans(set(self.fleet.agents), panes):
+            log.warning("pane %s is ours but not in the fleet file; it is left running", name)
+
+    def _take_on(self, spec: AgentSpec) -> None:
+        self.inbox.make(spec.id, spec.workspace)
+        spec.workspace.mkdir(parents=True, exist_ok=True)
+        self.workspaces.watch(spec.id, spec.workspace)
+
+    def _follow(self, evidence: e.Evidence) -> None:
+        """Watch the processes that the engine has just learned of; forget those that are over."""
+        if self._observer is None:
+            return
+        if isinstance(evidence, e.ProcessStarted | e.ProcessAdopted):
+            state = self.engine.states[evidence.agent]
+            if evidence.attempt == state.attempt and state.alive:
+                profile = self.fleet.agents[evidence.agent].seats[state.seat].profile
+                self._observer.watch(
+                    evidence.agent,
+                    evidence.attempt,
+                    Identity(evidence.pid, evidence.created),
+                    screens=profile.screens,
+                    primed=isinstance(evidence, e.ProcessAdopted),
+                )
+        elif isinstance(evidence, e.ProcessExited):
+            self._observer.unwatch(evidence.agent)
+
+    def _server_lost(self) -> None:
+        log.error("the tmux server is gone; it is started anew, and the agents with it")
+        self._in_thread(self.terminals.ensure)
+
+    # -- letters --------------------------------------------------------------------------------
+
+    def _letters_came(self) -> None:
+        for agent in self._watch.read():
+            self._read_letters(agent)
+
+    def _read_everything(self) -> None:
+        """What arrived while nobody watched."""
+        for agent in [*self.engine.states, OPERATOR]:
+            self._read_letters(agent)
+
+    def _read_letters(self, agent: str) -> None:
+        if agent == OPERATOR:
+            self.reception.read()
+            return
+        state = self.engine.states.get(agent)
+        # While its ground is cleared the performer drains the inbox under the old attempt.
+        if state is None or (state.recovery is not None and self.engine.busy(agent)):
+            if state is not None and agent not in self._reading:
+                self._reading.add(agent)
+                asyncio.get_running_loop().call_later(0.05, self._read_again, agent)
+            return
+        spec = self.fleet.agents[agent]
+        delivered = self.deliveries.collect(spec, state.attempt, state.task.id if state.task else None)
+        if delivered.letters:
+            self.engine.deliver(delivered.evidence, delivered.letters)
+
+    def _read_again(self, agent: str) -> None:
+        self._reading.discard(agent)
+        self._read_letters(agent)
+
+    # -- what an order may ask ------------------------------------------------------------------
+
+    def look_now(self) -> None:
+        self.engine.reschedule_all()
+
+    def go_down(self, *, kill: bool) -> None:
+        """Stop supervising; with `kill`, every agent's process tree ends too."""
+        self._kill_all = self._kill_all or kill
+        self.engine.stop()
+
+    def _end_everything(self) -> None:
+        rows: list[Row] = []
+        for agent, state in self.engine.states.items():
+            survivors = self.performer.end_everything(self.fleet.agents[agent], state)
+            if survivors:
+                log.error("agent %s: pids %s would not die", agent, [s.pid for s in survivors])
+            now = self.clock.now()
+            over = replace(
+                state, alive=False, pid=None, incident=None if state.phase not in HELD else state.incident
+            )
+            if state.phase not in HELD:
+                # The next daemon starts it as it starts any agent, not as the recovery of a death.
+                over = plain_start(over)
+            note = Happening("agent_stopped_with_fleet", agent, now)
+            rows.append(Row(agent, dump_state(over), (note,)))
+        self._ledger.append(rows)
+        with contextlib.suppress(TerminalsError):
+            self.terminals.kill_server()
+
+    def reload(self) -> str:
+        """Read the fleet file again; the problem in words, or empty. An invalid file changes nothing."""
+        try:
+            fleet = load_fleet(self.fleet.path)
+        except (ConfigError, OSError) as error:
+            log.error("the fleet file was not taken: %s", error)
+            note = Happening("operator_reload_refused", "", self.clock.now(), None, {"reason": str(error)})
+            self.engine.note(note)
+            return f"the old file stays in force: {error}"
+        if fleet.fleet != self.fleet.fleet:
+            return f"the old file stays in force: a running fleet cannot be renamed to {fleet.fleet!r}"
+        self._ledger.parents = {a.id: a.parent for a in fleet.agents.values()}
+        gone = [agent for agent in self.engine.states if agent not in fleet.agents]
+        self.fleet = self.engine.fleet = self.performer.fleet = self.performer.starter.fleet = fleet
+        for agent in gone:
+            log.warning("agent %s is no longer in the fleet file; it is left running", agent)
+            if self._observer:
+                self._observer.unwatch(agent)
+            self.workspaces.unwatch(agent)
+            self.engine.forget(agent)
+        for spec in fleet.agents.values():
+            self._take_on(spec)
+            if spec.id not in self.engine.states:
+                self.engine.begin(spec)
+        self.engine.reschedule_all()
+        self.engine.note(
+            Happening("operator_reloaded", "", self.clock.now(), None, {"agents": len(fleet.agents)})
+        )
+        return ""
+
+    # -- words ----------------------------------------------------------------------------------
+
+    def _write_comms(self, happenings: list[Happening]) -> None:
+        titles = {a.id: a.title for a in self.fleet.agents.values()}
+        parents = {a.id: a.parent for a in self.fleet.agents.values()}
+        for happening in happenings:
+            for sender, to, kind, text in comms_for(happening, titles, parents):
+                self.comms.write(happening.at, sender, to, kind, text)

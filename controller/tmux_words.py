@@ -1,0 +1,124 @@
+"""tmux's own language: words quoted so that they arrive byte for byte, and the rows of list-panes read back.
+
+Commands travel as lines of tmux's configuration language, never as argv of a tmux client: argv loses a
+trailing `;`, ends at 16 KB, and shows every secret of an agent's environment to `ps`.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from .ports import PaneView, TerminalsError
+
+AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+HUB = "_hub"
+"""The session our control client attaches to; no agent's name can start with an underscore."""
+
+# A title is whatever the agent's program says it is, so it stands last; letters keep empty fields visible.
+ROW_FORMAT = (
+    "#{@hhmrs_agent} #{pane_id} #{pane_pid} t#{pane_tty}"
+    " #{pane_dead} s#{pane_dead_status} g#{pane_dead_signal} n#{@hhmrs_attempt}"
+    " #{session_attached} #{pane_in_mode} #{alternate_on} #{history_size}"
+    " #{cursor_x} #{cursor_y} #{window_activity} #{pid} x#{pane_title}"
+)
+_FIELDS = 17
+_TITLE_KEPT = 256
+_SPECIAL = frozenset(b'"\\$~')
+
+
+def encode(word: str) -> bytes:
+    """The bytes of `word` as they stand in argv and environ. Raises TerminalsError for what cannot."""
+    try:
+        raw = word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise TerminalsError(f"a text for tmux is not valid Unicode: {word[:40]!r}; mend it") from None
+    if 0 in raw:
+        raise TerminalsError(f"a text for tmux holds a NUL byte: {word[:40]!r}; remove it")
+    return raw
+
+
+def quote(word: str) -> bytes:
+    """`word` as one double-quoted tmux word."""
+    out = bytearray(b'"')
+    for byte in encode(word):
+        if byte < 0x20 or byte in {0x7F, 0xFF}:  # tmux's reader takes a bare 0xFF for the end of its input
+            out += b"\\%03o" % byte
+            continue
+        if byte in _SPECIAL:
+            out += b"\\"
+        out.append(byte)
+    return bytes(out + b'"')
+
+
+def command_line(*commands: Sequence[str]) -> bytes:
+    """One line of tmux commands; tmux drops the rest of the line after the first that fails."""
+    return b" ; ".join(b" ".join([c[0].encode(), *map(quote, c[1:])]) for c in commands) + b"\n"
+
+
+def check_agent(name: str) -> str:
+    """`name` if it can name a session of ours. Raises TerminalsError."""
+    if not AGENT_NAME.match(name):
+        raise TerminalsError(f"{name[:80]!r} cannot name an agent: [A-Za-z0-9][A-Za-z0-9_-]{{0,63}}")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pane of ours in one list-panes answer. `closed`: its terminal was read to the end.
+
+    `activity`: whole seconds since the epoch of its last output. `history`: lines above the visible ones."""
+
+    view: PaneView
+    closed: bool
+    alternate: bool
+    history: int
+    activity: int
+    server: int
+
+
+def read_row(line: str) -> Row | None:
+    """The row that `line` holds, or None when it is not about a pane of ours (or not whole)."""
+    parts = line.split(" ", _FIELDS - 1)
+    if len(parts) != _FIELDS or not parts[0]:
+        return None
+    (agent, pane, pid, tty, dead, status, sig, attempt, attached, mode, alternate, history, cx, cy,
+     activity, server, title) = parts  # fmt: skip
+    try:
+        gone = dead == "1" or status != "s" or sig != "g"
+        view = PaneView(
+            agent=agent, pane=pane, pid=int(pid), tty=tty[1:], dead=gone,
+            status=int(status[1:]) if len(status) > 1 else None, signal=_signal(sig[1:]),
+            attempt=int(attempt[1:] or 0), attached=int(attached) > 0,
+            change_key=f"{pane} {pid} {history} {cx} {cy} {activity} {title}",
+            title=title[1 : _TITLE_KEPT + 1], in_mode=int(mode or 0) > 0,
+        )  # fmt: skip
+        return Row(view, dead == "1", alternate == "1", int(history), int(activity or 0), int(server))
+    except ValueError:
+        return None
+
+
+def read_rows(lines: Iterable[str]) -> list[Row]:
+    """All panes of ours, each once: a grouped session shows its panes again, and somebody may sit there."""
+    rows: dict[str, Row] = {}
+    for line in lines:
+        row = read_row(line)
+        if row is None:
+            continue
+        before = rows.get(row.view.pane)
+        if before is not None and before.view.attached and not row.view.attached:
+            row = replace(row, view=replace(row.view, attached=True))
+        rows[row.view.pane] = row
+    return list(rows.values())
+
+
+def _signal(text: str) -> int | None:
+    """tmux prints a number where libc has no sys_signame, else a name such as TERM."""
+    if not text:
+        return None
+    if text.isdecimal():
+        return int(text)
+    found = getattr(signal, "SIG" + text.upper().removeprefix("SIG"), None)
+    return int(found) if isinstance(found, signal.Signals) else None

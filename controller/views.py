@@ -1,0 +1,318 @@
+"""The fleet as it is now, read from the book: what `status`, the screen and scripts are shown.
+
+Nothing here asks tmux or a process; without a daemon it is the last known state.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..config.fleet import AgentSpec, FleetSpec
+from ..config.paths import StateDir
+from ..healing.agent import AgentState, Attempt, Incident, Phase
+from ..healing.codec import load_state
+from .ledger import LedgerReader
+from .lock import Holder, read_holder
+from .timestamps import to_iso
+
+KINDS = ("beat", "output", "file", "transcript", "process")
+CLOSED_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonView:
+    pid: int
+    uptime_s: float
+    mode: str
+    version: str
+    ready: bool
+    config: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """`at` is text; `outcome` pending, success or failure; `why` the proof or the reason."""
+
+    n: int
+    strategy: str
+    at: str
+    outcome: str
+    why: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """`outcome` is None while it is open, an escalated one (level 3) too; then recovered, self or cleared."""
+
+    id: str
+    agent: str
+    opened: str
+    symptom: str
+    cause: str
+    detail: str
+    attempts: tuple[AttemptView, ...]
+    outcome: str | None
+    level: int
+    closed: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, "attempts": [a.as_json() for a in self.attempts]}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One agent of contract.md section 5. `evidence`: seconds since the newest of each kind, None: none yet.
+
+    `stage` is where a recovery stands, `next` the strategy under way and the time its stage ends."""
+
+    id: str
+    parent: str | None
+    profile: str | None
+    model: str | None
+    phase: str
+    since: str | None
+    attempt: int
+    restarts: int
+    reassigns: int
+    pid: int | None
+    pane: str | None
+    task: str | None
+    progress: float | None
+    message: str
+    cpu_pct: float
+    memory_mb: float
+    evidence: Mapping[str, float | None]
+    incident: str | None
+    title: str
+    ready: bool
+    alive: bool
+    attached: bool
+    says: str
+    task_text: str | None
+    stage: str | None
+    next: Mapping[str, str | None] | None
+    limited_until: str | None
+    bad_letters: int
+    orphan: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "orphan"}
+        plain["evidence"] = dict(self.evidence)
+        plain["next"] = dict(self.next) if self.next else None
+        return plain | ({"orphan": True} if self.orphan else {})
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """The document of `status --json`; agents in file order, then those no longer in it."""
+
+    fleet: str
+    at: str
+    host: str
+    daemon: DaemonView | None
+    cascade: Mapping[str, Any] | None
+    agents: tuple[AgentView, ...]
+    incidents: tuple[IncidentView, ...]
+
+    @property
+    def open_incidents(self) -> tuple[IncidentView, ...]:
+        return tuple(i for i in self.incidents if i.outcome is None)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "fleet": self.fleet,
+            "at": self.at,
+            "host": self.host,
+            "daemon": self.daemon.as_json() if self.daemon else None,
+            "cascade": dict(self.cascade) if self.cascade else None,
+            "agents": [a.as_json() for a in self.agents],
+            "incidents": [i.as_json() for i in self.incidents],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """What was read from the ledger in one moment."""
+
+    states: Mapping[str, AgentState]
+    rows: Mapping[str, Mapping[str, Any]]
+    beats: Mapping[str, Mapping[str, Any]]
+    incidents: Sequence[Mapping[str, Any]]
+    cascade: Mapping[str, Any] | None
+
+
+def fleet_view(
+    state_dir: StateDir, spec: FleetSpec | None, now: float, *, reader: LedgerReader | None = None
+) -> FleetView:
+    """The fleet at `now` (seconds since the epoch). A caller that looks often passes its own `reader`.
+
+    Raises LedgerError when there is a ledger that cannot be read."""
+    holder = read_holder(state_dir)
+    own = reader is None
+    reader = reader or LedgerReader(state_dir.ledger)
+    try:
+        book = _read(reader)
+    finally:
+        if own:
+            reader.close()
+    specs = spec.agents if spec else {}
+    orphans = [name for name in book.rows if name not in specs]
+    agents = [_agent(name, specs[name], book, now, holder) for name in specs]
+    agents += [
+        _agent(name, None, book, now, holder, orphan=spec is not None) for name in _by_family(orphans, book)
+    ]
+    return FleetView(
+        fleet=state_dir.fleet,
+        at=to_iso(now),
+        host=holder.host if holder else socket.gethostname(),
+        daemon=_daemon(holder, now) if holder else None,
+        cascade=book.cascade,
+        agents=tuple(agents),
+        incidents=tuple(_incidents(book)),
+    )
+
+
+def _read(reader: LedgerReader) -> _Book:
+    with reader.at_once():
+        states = reader.states()
+        rows = {row["id"]: row for row in reader.agents()}
+        beats, incidents, cascade = reader.beats(), reader.incidents(CLOSED_SHOWN), reader.cascade()
+    return _Book({name: _state(name, raw) for name, raw in states.items()}, rows, beats, incidents, cascade)
+
+
+def _state(name: str, raw: dict[str, Any]) -> AgentState:
+    """The state, or for one this version cannot read an agent of which nothing is known."""
+    try:
+        return load_state({**raw, "id": name})
+    except (TypeError, ValueError):
+        return AgentState(name, phase=Phase.UNKNOWN)
+
+
+def _by_family(names: Iterable[str], book: _Book) -> list[str]:
+    """Parents before their children, as far as the book knows them."""
+    names = list(names)
+    placed: list[str] = []
+    while waiting := [n for n in names if n not in placed]:
+        free = [n for n in waiting if book.rows[n].get("parent") not in waiting]
+        placed.extend(free or waiting)
+    return placed
+
+
+def _daemon(holder: Holder, now: float) -> DaemonView:
+    uptime = round(max(0.0, now - holder.started_at), 3)
+    return DaemonView(holder.pid, uptime, holder.mode, holder.version, holder.ready, holder.config)
+
+
+def _agent(
+    name: str, spec: AgentSpec | None, book: _Book, now: float, holder: Holder | None, *, orphan: bool = False
+) -> AgentView:
+    row, live = book.rows.get(name, {}), book.beats.get(name, {})
+    state = book.states.get(name) or AgentState(name, phase=Phase.STARTING if holder else Phase.UNKNOWN)
+    profile, model = _seat(state, spec, row)
+    task, progress = state.task, _number(live, "progress", state.progress)
+    return AgentView(
+        id=name,
+        parent=spec.parent if spec else row.get("parent"),
+        profile=profile,
+        model=model,
+        phase=state.phase.value,
+        since=_stamp(state.since),
+        attempt=state.attempt,
+        restarts=state.restarts,
+        reassigns=state.reassigns,
+        pid=state.pid,
+        pane=state.pane,
+        task=task.id if task else None,
+        progress=progress,
+        message=str(live.get("message") or state.message),
+        cpu_pct=round(_number(live, "cpu_pct", state.cpu_pct) or 0.0, 1),
+        memory_mb=round(_number(live, "memory_mb", state.memory_mb) or 0.0, 1),
+        evidence=_ages(state, live, now),
+        incident=state.incident.id if state.incident else None,
+        title=spec.title if spec else name,
+        ready=state.ready,
+        alive=state.alive,
+        attached=bool(live.get("attached", state.attached)),
+        says=str(live.get("says") or state.says),
+        task_text=task.text if task else None,
+        stage=state.recovery.stage.value if state.recovery else None,
+        next=_next(state),
+        limited_until=_stamp(state.limited_until),
+        bad_letters=state.bad_letters,
+        orphan=orphan,
+    )
+
+
+def _seat(state: AgentState, spec: AgentSpec | None, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Profile and model it runs on: by the file, else as the book last saw it start."""
+    if spec and spec.seats:
+        seat = spec.seats[state.seat if state.seat < len(spec.seats) else 0]
+        return seat.profile.name, seat.model
+    return row.get("profile"), row.get("model")
+
+
+def _next(state: AgentState) -> dict[str, str | None] | None:
+    recovery = state.recovery
+    if recovery is None:
+        return None
+    return {"strategy": recovery.strategy.value if recovery.strategy else "start", "at": _stamp(recovery.due)}
+
+
+def _ages(state: AgentState, live: Mapping[str, Any], now: float) -> dict[str, float | None]:
+    ages: dict[str, float | None] = {}
+    for kind in KINDS:
+        times = [t for t in (getattr(state.trace, kind), _number(live, kind, None)) if t is not None]
+        ages[kind] = round(max(0.0, now - max(times)), 3) if times else None
+    return ages
+
+
+def _number(live: Mapping[str, Any], name: str, otherwise: float | None) -> float | None:
+    value = live.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        value = otherwise
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _stamp(at: float | None) -> str | None:
+    return to_iso(at) if at else None
+
+
+def _incidents(book: _Book) -> Iterable[IncidentView]:
+    """The open ones, then those closed lately. The agent's own state has the last word on what is open."""
+    current = {s.incident.id: (name, s.incident) for name, s in book.states.items() if s.incident}
+    opened = sorted(current.values(), key=lambda pair: pair[1].opened, reverse=True)
+    yield from (_from_state(name, incident) for name, incident in opened)
+    yield from (_from_row(row) for row in book.incidents if row["id"] not in current)
+
+
+def _from_state(agent: str, incident: Incident) -> IncidentView:
+    return IncidentView(
+        incident.id, agent, to_iso(incident.opened), incident.symptom, incident.cause, incident.detail,
+        tuple(_attempt(a) for a in incident.attempts), incident.outcome, incident.level,
+        _stamp(incident.closed),
+    )  # fmt: skip
+
+
+def _attempt(attempt: Attempt) -> AttemptView:
+    return AttemptView(attempt.n, attempt.strategy.value, to_iso(attempt.at), attempt.outcome, attempt.why)
+
+
+def _from_row(row: Mapping[str, Any]) -> IncidentView:
+    attempts = tuple(
+        AttemptView(a["n"], a["strategy"], a["at"], a["outcome"], a["why"]) for a in row["attempts"]
+    )
+    # Its agent has left it behind without a word (its state was lost): it is not open, but nobody healed it.
+    outcome = row["outcome"] or "cleared"
+    return IncidentView(row["id"], row["agent"], row["opened"], row["symptom"], row["cause"], row["detail"],
+                        attempts, outcome, row["level"], row["closed"])  # fmt: skip

@@ -1,0 +1,57 @@
+"""The promise "nothing runs forever" as arithmetic: from first symptom to permanent failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..config.fleet import AgentSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`seconds` from the first symptom to permanent failure, starts aside; `lines` show how it adds up."""
+
+    cause: str
+    seconds: float
+    lines: tuple[str, ...]
+
+
+def worst_case(spec: AgentSpec, cause: str = "stalled") -> Bound:
+    """The bound for one cause: detection + nudge + every attempt with its backoff, kill and proof."""
+    policy = spec.policy
+    ladder = policy.recovery.get(cause, ())
+    timed = cause in ("stalled", "looping")
+    lines: list[str] = []
+    total = 0.0
+
+    def add(seconds: float, words: str) -> None:
+        nonlocal total
+        total += seconds
+        lines.append(f"{seconds:8.1f} s  {words}")
+
+    if cause == "stalled":
+        add(policy.silence, f"silence: {policy.heartbeat_interval:g} s x {policy.missed_heartbeats}")
+    elif cause == "looping":
+        add(2 * policy.progress_timeout, f"no progress but output: 2 x {policy.progress_timeout:g} s")
+    if timed and "nudge" in ladder:
+        add(policy.verify_within, "nudge, and the time to prove it")
+    first = policy.max_restarts if {"resume", "restart"} & set(ladder) else 0
+    second = policy.max_llm_retries if "reassign" in ladder and len(spec.seats) > 1 else 0
+    attempts = first + second
+    if attempts:
+        each = policy.kill_grace + policy.verify_within
+        words = f"{first} by the parent + {second} by the grandparent, each {policy.kill_grace:g} s kill + "
+        add(attempts * each, words + f"{policy.verify_within:g} s proof")
+        backoff = policy.backoff
+        steps = [
+            min(backoff.max, backoff.initial * backoff.factor ** min(k, 64)) for k in range(attempts - 1)
+        ]
+        add(sum(steps) * (1 + backoff.jitter), "backoff, with jitter")
+    return Bound(cause, total, tuple(lines))
+
+
+def bounds(spec: AgentSpec) -> tuple[Bound, ...]:
+    """The bounds `check` prints: for a silent agent and for one that runs on without progress."""
+    if "process" in spec.liveness:
+        return (worst_case(spec, "crash"),)
+    return worst_case(spec, "stalled"), worst_case(spec, "looping")

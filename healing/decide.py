@@ -1,0 +1,315 @@
+"""decide: (agent state, now) -> what is to be done, and the state that says it is under way.
+
+Pure. Called only for agents that are due (see `due`). Whatever it asks for is written to the ledger with
+the new state before it is done; a step already handed out is not handed out again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..config.fleet import AgentSpec
+from .actions import Action, ClearGround, ClearMarker, EndTree, Escalate, Nudge, StartAttempt
+from .agent import HELD, AgentState, Happening, Incident, Phase, Recovery, Stage, Strategy
+from .detect import limits, symptom
+from .ladder import Rung, delay_before, next_rung
+from .transitions import (
+    Change,
+    add_attempt,
+    anew,
+    counted,
+    end_attempt,
+    enter,
+    event,
+    open_incident,
+    recovered,
+    send_errand,
+    settle,
+)
+
+DESTRUCTIVE = (Strategy.RESUME, Strategy.RESTART, Strategy.REASSIGN)
+RESCUE = (
+    "You seem to have stopped. Look at what is already done, then go on with your task now; "
+    "do not answer this message, do the next piece of work."
+)
+
+
+def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
+    """Everything that is due for this agent at `now`."""
+    change = _errand(s)
+    change = change.then(_detect(change.state, spec, now))
+    change = change.then(_recovery(change.state, spec, now))
+    return change.then(_quiet_times(change.state, spec, now))
+
+
+def due(s: AgentState, spec: AgentSpec) -> float | None:
+    """Engine time at which `decide` may next have something to say; None: not before new evidence."""
+    times: list[float] = []
+    if s.errand and not s.errand.issued:
+        return 0.0
+    if s.recovery:
+        if s.recovery.stage in (Stage.CLEARING, Stage.STARTING):
+            if not s.recovery.issued:
+                return 0.0
+        elif not (s.attached and s.recovery.order is None and s.recovery.stage is Stage.BACKOFF):
+            times.append(s.recovery.due if s.recovery.issued or s.recovery.stage is Stage.BACKOFF else 0.0)
+    elif s.incident and not (
+        s.phase in HELD or s.phase is Phase.UNKNOWN or s.attached or s.incident.observed
+    ):
+        return 0.0
+    until = limits(s, spec)
+    if s.incident is None:
+        times += [t for t in (until.silence, until.progress) if t is not None]
+    in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+    known = s.incident is not None and (s.incident.cause == "deadline" or s.incident.observed)
+    if until.deadline is not None and not in_flight and not known:
+        times.append(until.deadline)
+    if s.healthy_since is not None and (s.restarts or s.reassigns or s.nudges) and not s.incident:
+        times.append(s.healthy_since + spec.policy.stable_after)
+    if s.phase is Phase.LIMITED and s.limited_until is not None:
+        times.append(s.limited_until)
+    return min(times, default=None)
+
+
+def _errand(s: AgentState) -> Change:
+    errand = s.errand
+    if errand is None or errand.issued:
+        return Change(s)
+    reason = s.incident.detail if s.incident else "a person asked for it"
+    incident = s.incident.id if s.incident else ""
+    actions: dict[str, Action] = {
+        "escalate": Escalate(s.id, errand.key, incident, reason),
+        "clear_marker": ClearMarker(s.id, errand.key),
+        "end_tree": EndTree(s.id, errand.key, s.attempt),
+    }
+    return Change(replace(s, errand=replace(errand, issued=True)), (), (actions[errand.kind],))
+
+
+def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change:
+    if s.phase in HELD or s.phase is Phase.UNKNOWN:
+        return Change(s)
+    found = symptom(s, spec, now)
+    if found is None:
+        return Change(s)
+    if found.name == "deadline":
+        return _past_deadline(s, now, found.detail)
+    if s.incident is not None:
+        return Change(s)
+    opened = open_incident(s, now, found.name, found.cause, found.detail)
+    note = counted(
+        opened.state,
+        "hhmrs_timeout",
+        now,
+        found.detail,
+        symptom=found.name,
+        cause=found.cause,
+        since=found.since,
+    )
+    phase = Phase.STALLED if found.name == "stalled" else Phase.LOOPING
+    return opened.noting(note).then(enter(opened.state, phase, now, found.detail))
+
+
+def _past_deadline(s: AgentState, now: float, detail: str) -> Change:
+    """The task is over time: whatever is being tried stops, and a person decides."""
+    if s.recovery and s.recovery.stage in (Stage.CLEARING, Stage.STARTING):
+        return Change(s)
+    if s.incident and s.incident.cause == "deadline":
+        return Change(s)
+    change = end_attempt(s, now, ok=False, why=detail)
+    s = change.state
+    if s.incident:
+        change = change.then(
+            Change(replace(s, incident=replace(s.incident, cause="deadline", detail=detail)))
+        )
+    else:
+        change = change.then(open_incident(s, now, "deadline", "deadline", detail))
+    return change.noting(
+        counted(change.state, "hhmrs_timeout", now, detail, symptom="deadline", cause="deadline")
+    )
+
+
+def _recovery(s: AgentState, spec: AgentSpec, now: float) -> Change:
+    recovery = s.recovery
+    if recovery is None:
+        return _next(s, spec, now)
+    if recovery.issued and recovery.stage in (Stage.CLEARING, Stage.STARTING):
+        return Change(s)
+    if recovery.stage is Stage.BACKOFF:
+        if now < recovery.due or (s.attached and recovery.order is None):
+            return Change(s)
+        return _begin(s, recovery, spec, now)
+    if recovery.stage is Stage.CLEARING:
+        return _clear(s, recovery)
+    if recovery.stage is Stage.STARTING:
+        return _start(s, recovery, spec, now)
+    if not recovery.issued:
+        return Change(replace(s, recovery=replace(recovery, issued=True)), (), (_nudge(s, recovery),))
+    if now >= recovery.due:
+        return _unproved(s, recovery, spec, now)
+    return Change(s)
+
+
+def _next(s: AgentState, spec: AgentSpec, now: float) -> Change:
+    """An open incident with nothing under way: take the next rung."""
+    incident = s.incident
+    if incident is None or s.phase in HELD or s.phase is Phase.UNKNOWN or s.attached or incident.observed:
+        return Change(s)
+    rung = next_rung(s, incident, spec)
+    if spec.policy.mode == "observe":
+        note = event(
+            s, "agent_observed", now, strategy=rung.strategy.value, level=rung.level, reason=rung.why
+        )
+        return Change(replace(s, incident=replace(incident, observed=True)), (note,))
+    change = _rise(s, incident, rung, now)
+    if rung.strategy is Strategy.ESCALATE:
+        return change.then(give_up(change.state, now, rung.why))
+    wait = 0.0
+    if rung.strategy is not Strategy.NUDGE:
+        wait = delay_before(incident, spec.policy.backoff, incident.id)
+    key = f"{s.id}/{s.attempt}/{incident.id}/{len(incident.attempts) + 1}"
+    recovery = Recovery(rung.strategy, Stage.BACKOFF, key, rung.seat, due=now + wait, level=rung.level)
+    state = replace(change.state, recovery=recovery)
+    return change.then(_begin(state, recovery, spec, now) if wait == 0.0 else Change(state))
+
+
+def _rise(s: AgentState, incident: Incident, rung: Rung, now: float) -> Change:
+    """Responsibility moves up a level: parent -> grandparent -> person."""
+    if rung.level <= incident.level:
+        return Change(s)
+    note = counted(
+        s,
+        "hhmrs_escalation",
+        now,
+        rung.why,
+        level_from=incident.level,
+        level_to=rung.level,
+        cause=incident.cause,
+    )
+    return Change(replace(s, incident=replace(incident, level=rung.level)), (note,))
+
+
+def give_up(s: AgentState, now: float, why: str, order: str | None = None) -> Change:
+    """The last level is spent: mark it, say so once, and leave the agent alone until `clear`."""
+    incident = s.incident
+    state = send_errand(replace(s, recovery=None), "escalate", order)
+    reason = f"{incident.detail}; {why}" if incident else why
+    note = counted(state, "hhmrs_failure", now, reason, cause=incident.cause if incident else "unknown")
+    change = Change(state, (note,))
+    if state.task:
+        failed = event(state, "task_failed", now, task=state.task.id, why=reason)
+        change = change.noting(failed)
+    entered = enter(change.state, Phase.ESCALATED, now, why)
+    return change.then(entered).then(_errand(entered.state))
+
+
+def _begin(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Change:
+    """The attempt begins: it is written into the incident and its budget is spent."""
+    manual = recovery.order is not None
+    strategy = recovery.strategy
+    if strategy is Strategy.NUDGE and s.incident:
+        stage = replace(recovery, stage=Stage.VERIFYING, due=now + spec.policy.verify_within, began=now)
+        s = replace(s, incident=replace(s.incident, nudged=True), nudges=s.nudges + (not manual))
+        s = add_attempt(s, now, stage, manual=manual)
+        assert s.recovery is not None
+        note = counted(
+            s,
+            "hhmrs_nudge",
+            now,
+            s.incident.detail if s.incident else "",
+            n=s.recovery.n,
+            strategy="nudge",
+            attempt=s.attempt,
+            seat=s.seat,
+            cause=s.incident.cause if s.incident else "unknown",
+        )
+        change = Change(s, (note,)).then(enter(s, Phase.RECOVERING, now, "nudge"))
+        action = _nudge(s, s.recovery)
+        return change.then(
+            Change(replace(change.state, recovery=replace(s.recovery, issued=True)), (), (action,))
+        )
+    stage = replace(recovery, stage=Stage.CLEARING, issued=False, due=0.0, ended=True, from_seat=s.seat)
+    s = add_attempt(s, now, stage, manual=manual)
+    if not manual:
+        if strategy is Strategy.REASSIGN:
+            s = replace(s, reassigns=s.reassigns + 1)
+        else:
+            s = replace(s, restarts=s.restarts + 1)
+    change = enter(s, Phase.RECOVERING, now, strategy.value if strategy else "start")
+    assert change.state.recovery is not None
+    return change.then(_clear(change.state, change.state.recovery))
+
+
+def _clear(s: AgentState, recovery: Recovery) -> Change:
+    strategy = recovery.strategy.value if recovery.strategy else "start"
+    why = s.incident.detail if s.incident else "start"
+    action = ClearGround(s.id, recovery.key, s.attempt, strategy, why)
+    return Change(replace(s, recovery=replace(recovery, issued=True)), (), (action,))
+
+
+def _start(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Change:
+    """The ground is clear. Whether level one resumes or restarts is known only now: the inbox is drained."""
+    strategy = recovery.strategy
+    incident = s.incident
+    if strategy is Strategy.RESUME and not (s.resumable or s.session):
+        ladder = spec.policy.recovery.get(incident.cause if incident else "", ())
+        if "restart" not in ladder and recovery.order is None:
+            return end_attempt(s, now, ok=False, why="there is nothing to resume from")
+        strategy = Strategy.RESTART
+    recovery = replace(recovery, strategy=strategy, issued=True)
+    if incident and strategy:
+        attempts = tuple(replace(a, strategy=strategy) if a.n == recovery.n else a for a in incident.attempts)
+        s = replace(s, incident=replace(incident, attempts=attempts))
+    s = replace(s, recovery=recovery)
+    word = strategy.value if strategy else "start"
+    why = incident.detail if incident else "start"
+    action = StartAttempt(s.id, recovery.key, s.attempt, s.seat, word, why)
+    notes = (_retry_note(s, spec, now, recovery, why),) if strategy else ()
+    return Change(s, notes, (action,))
+
+
+def _retry_note(s: AgentState, spec: AgentSpec, now: float, recovery: Recovery, why: str) -> Happening:
+    strategy = recovery.strategy.value if recovery.strategy else "start"
+    fields: dict[str, object] = {
+        "n": recovery.n,
+        "strategy": strategy,
+        "attempt": s.attempt,
+        "seat": s.seat,
+        "cause": s.incident.cause if s.incident else "unknown",
+        "manual": recovery.order is not None,
+    }
+    if recovery.strategy is Strategy.REASSIGN:
+        old, new = spec.seats[recovery.from_seat], spec.seats[s.seat]
+        fields |= {
+            "old_profile": old.profile.name,
+            "old_model": old.model,
+            "new_profile": new.profile.name,
+            "new_model": new.model,
+        }
+    return counted(s, f"hhmrs_{strategy}", now, why, **fields)
+
+
+def _nudge(s: AgentState, recovery: Recovery) -> Nudge:
+    return Nudge(s.id, recovery.key, s.attempt, RESCUE)
+
+
+def _unproved(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Change:
+    """The time to prove the attempt is over. Being alive proves it only for `liveness: [process]`."""
+    if "process" in spec.liveness and s.alive and recovery.strategy is not Strategy.NUDGE:
+        proved = recovered(
+            replace(s, ready=True), now, f"alive {spec.policy.verify_within:.0f} s after its start"
+        )
+        return proved.then(settle(proved.state, now))
+    return end_attempt(s, now, ok=False, why=f"no fresh progress within {spec.policy.verify_within:g} s")
+
+
+def _quiet_times(s: AgentState, spec: AgentSpec, now: float) -> Change:
+    """Health refills the budgets; a limit ends when its time comes."""
+    change = Change(s)
+    if s.phase is Phase.LIMITED and s.limited_until is not None and now >= s.limited_until:
+        change = settle(anew(replace(s, limited_until=None), now), now, "the limit's time is over")
+        s = change.state
+    healthy = s.healthy_since is not None and s.incident is None and (s.restarts or s.reassigns or s.nudges)
+    if healthy and s.healthy_since is not None and now >= s.healthy_since + spec.policy.stable_after:
+        note = event(s, "agent_budgets_refilled", now, restarts=s.restarts, reassigns=s.reassigns)
+        change = change.then(Change(replace(s, restarts=0, reassigns=0, nudges=0), (note,)))
+    return change

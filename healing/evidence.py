@@ -1,0 +1,303 @@
+"""What the sources saw: small frozen facts, each about one agent.
+
+`at` is engine time: seconds since the epoch, taken from a clock that never jumps while a daemon lives.
+Nothing the supervisor does itself is ever turned into one of the "the agent did this" kinds below;
+what the performer reports about our own acts are the `*Step*` kinds at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStarted:
+    """The attempt's process exists: `pid` is the configured command itself, `created` its start time."""
+
+    agent: str
+    at: float
+    attempt: int
+    pid: int
+    created: float
+    pane: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessAdopted:
+    """A running attempt was found by a daemon that did not start it. All clocks start anew."""
+
+    agent: str
+    at: float
+    attempt: int
+    pid: int
+    created: float
+    pane: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExited:
+    """The attempt's process is gone. `status` is its exit status, `signal` the signal that ended it;
+    both None when nobody could tell. `tail` holds the last visible lines, for the profile's patterns."""
+
+    agent: str
+    at: float
+    attempt: int
+    status: int | None
+    signal: int | None
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMeasured:
+    """One look at the process tree. `cpu_grew`: the tree used CPU since the last look.
+
+    `busy_children` are the ages (s) of descendants whose own CPU time or I/O grew since the last look.
+    `stopped`: the main process is in state T. `cpu_pct` is of one core, `memory_mb` the tree's RSS."""
+
+    agent: str
+    at: float
+    cpu_grew: bool
+    busy_children: tuple[float, ...]
+    stopped: bool
+    cpu_pct: float
+    memory_mb: float
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSeen:
+    """The pane changed; `lines` are its last lines as text. `primed`: older than our first look."""
+
+    agent: str
+    at: float
+    lines: tuple[str, ...]
+    primed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileChanged:
+    """A file in a workspace that this agent alone owns was changed. `path` is relative to the workspace."""
+
+    agent: str
+    at: float
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptGrew:
+    """The agent CLI's own transcript grew."""
+
+    agent: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenMatched:
+    """A profile's screen rule held twice in a row. `phase`: waiting, limited, ready; `until`: engine time."""
+
+    agent: str
+    at: float
+    phase: str
+    rule: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenCleared:
+    """No screen rule holds any more."""
+
+    agent: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyProbed:
+    """The agent's `ready` probe was run; only `ok` ones mean anything."""
+
+    agent: str
+    at: float
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BeatReceived:
+    agent: str
+    at: float
+    state: str
+    progress: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointReceived:
+    """The agent's own checkpoint letter was stored under `seq`. `new`: it says something the last did not."""
+
+    agent: str
+    at: float
+    seq: int
+    new: bool
+    completed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointTaken:
+    """The supervisor's own checkpoint was stored; never life, never progress."""
+
+    agent: str
+    at: float
+    seq: int
+    resumable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLearned:
+    """The agent CLI's native session id is known, so that `resume` can use it."""
+
+    agent: str
+    at: float
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneReceived:
+    agent: str
+    at: float
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FailReceived:
+    agent: str
+    at: float
+    summary: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskReceived:
+    agent: str
+    at: float
+    question: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRefused:
+    """A letter went to bad/; counted and shown, and nothing else."""
+
+    agent: str
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPresent:
+    """Somebody attached to (True) or left (False) the agent's session."""
+
+    agent: str
+    at: float
+    attached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """We (or a person, through us) typed `text` into the pane: its echo is nobody's progress."""
+
+    agent: str
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGiven:
+    """A task was handed to the agent."""
+
+    agent: str
+    at: float
+    task: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A look failed: tmux did not answer. Unknown is not dead."""
+
+    agent: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAgain:
+    """The look that had failed works again; clocks start anew."""
+
+    agent: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStalled:
+    """The daemon itself did not run for `gap` seconds (suspend, SIGSTOP): nobody's silence counts."""
+
+    agent: str
+    at: float
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A person's order from the operator inbox: see contract.md section 2 for the verbs."""
+
+    agent: str
+    at: float
+    order: str
+    letter: str
+    by: str = ""
+    args: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """An action came to its end. `key` names it; `ok` False carries `why`.
+
+    After ClearGround `undead` means the tree would not die, and `resumable` that the chosen checkpoint
+    holds something. After a nudge `ok` means it was delivered, never that it helped."""
+
+    agent: str
+    at: float
+    key: str
+    ok: bool
+    why: str = ""
+    undead: bool = False
+    resumable: bool = False
+
+
+Evidence: TypeAlias = (
+    ProcessStarted
+    | ProcessAdopted
+    | ProcessExited
+    | ProcessMeasured
+    | OutputSeen
+    | FileChanged
+    | TranscriptGrew
+    | ScreenMatched
+    | ScreenCleared
+    | ReadyProbed
+    | BeatReceived
+    | CheckpointReceived
+    | CheckpointTaken
+    | SessionLearned
+    | DoneReceived
+    | FailReceived
+    | AskReceived
+    | LetterRefused
+    | PersonPresent
+    | Typed
+    | TaskGiven
+    | Unseen
+    | SeenAgain
+    | SupervisorStalled
+    | Ordered
+    | StepFinished
+)

@@ -1,0 +1,213 @@
+"""What a person orders. The same road as the automatic recoveries: an order only fills in the state that
+decide then acts on. Manual recoveries spend no budget; on an escalated agent they mean `clear` first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..config.fleet import AgentSpec
+from .agent import HELD, AgentState, Happening, Phase, Recovery, Stage, Strategy
+from .evidence import Ordered
+from .transitions import (
+    STRATEGY_OF,
+    Change,
+    anew,
+    answer,
+    close_incident,
+    counted,
+    end_attempt,
+    enter,
+    event,
+    open_incident,
+    open_task,
+    plain_start,
+    send_errand,
+    settle,
+)
+
+
+def obey(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    """The state after a person's order; a refusal says why and changes nothing else."""
+    received = Change(s, (event(s, "operator_order", ev.at, letter=ev.letter, order=ev.order, by=ev.by),))
+    if ev.order in ("nudge", "resume", "restart", "reassign"):
+        return received.then(_recover(s, ev, spec))
+    rule = {
+        "escalate": _escalate,
+        "pause": _pause,
+        "unpause": _unpause,
+        "stop": _stop,
+        "start": _start,
+        "clear": _clear,
+    }.get(ev.order)
+    if rule is None:
+        return received.noting(_no(s, ev, f"unknown order {ev.order!r}"))
+    return received.then(rule(s, ev, spec))
+
+
+def refusal(s: AgentState, order: str, spec: AgentSpec, to: str | None = None) -> str | None:
+    """Why this order is not possible now, in one sentence; None when it is."""
+    in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+    recovers = order in ("nudge", "resume", "restart", "reassign", "start")
+    if in_flight and (recovers or order == "clear"):
+        return "a recovery is just being carried out; try again in a moment"
+    if s.undead and recovers:
+        return "its old process tree would not die; end it by hand, then `clear`"
+    if order == "nudge" and not s.alive:
+        return "it is not running; use restart or start"
+    if order == "resume" and not (s.resumable or s.session):
+        return "there is no checkpoint and no session to resume from; use restart"
+    if order == "reassign" and _seat_for(s, spec, to) is None:
+        known = ", ".join(seat.label for seat in spec.seats)
+        return f"no such alternate {to!r}; this agent has {known}" if to else "it has no alternates"
+    if order == "unpause" and s.phase is not Phase.PAUSED:
+        return f"it is not paused but {s.phase.value}"
+    if order in ("pause", "stop") and s.phase.value == {"pause": "paused", "stop": "stopped"}[order]:
+        return f"it is already {s.phase.value}"
+    if order == "pause" and s.phase in HELD:
+        return f"it is {s.phase.value}; there is nothing to pause"
+    if order == "start" and s.alive and s.phase is not Phase.PAUSED:
+        return "it is already running; use restart"
+    if order == "escalate" and s.phase is Phase.ESCALATED:
+        return "it is already escalated"
+    return None
+
+
+def _no(s: AgentState, ev: Ordered, why: str) -> Happening:
+    return answer(s, ev.at, ev.letter, ev.order, False, why)
+
+
+def _yes(s: AgentState, ev: Ordered, message: str) -> Happening:
+    return answer(s, ev.at, ev.letter, ev.order, True, message)
+
+
+def _seat_for(s: AgentState, spec: AgentSpec, to: str | None) -> int | None:
+    if not to:
+        return (s.seat + 1) % len(spec.seats) if len(spec.seats) > 1 else None
+    for index, seat in enumerate(spec.seats):
+        if to in (seat.label, seat.profile.name):
+            return index
+    return None
+
+
+def _recover(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    to = ev.args.get("to")
+    if why := refusal(s, ev.order, spec, to):
+        return Change(s, (_no(s, ev, why),))
+    change = _forgive(s, ev.at) if s.phase is Phase.ESCALATED else Change(s)
+    change = change.then(end_attempt(change.state, ev.at, ok=False, why=f"replaced by an order of {ev.by}"))
+    s = change.state
+    if s.task is None and s.phase is Phase.DONE and spec.prompt:
+        change = change.then(open_task(s, spec.prompt, ev.at))
+    detail = f"{ev.order} ordered by {ev.by}"
+    change = change.then(open_incident(change.state, ev.at, "ordered", "unknown", detail))
+    s = change.state
+    strategy = STRATEGY_OF[ev.order]
+    seat = _seat_for(s, spec, to) if strategy is Strategy.REASSIGN else s.seat
+    number = len(s.incident.attempts) + 1 if s.incident else 1
+    key = f"{s.id}/{s.attempt}/{s.incident.id if s.incident else ''}/{number}/{ev.letter}"
+    level = 2 if strategy is Strategy.REASSIGN else 1
+    recovery = Recovery(
+        strategy,
+        Stage.BACKOFF,
+        key,
+        seat if seat is not None else s.seat,
+        due=ev.at,
+        level=level,
+        order=ev.letter,
+    )
+    change = change.then(Change(replace(s, recovery=recovery)))
+    return change.then(enter(change.state, Phase.RECOVERING, ev.at, detail))
+
+
+def _forgive(s: AgentState, at: float) -> Change:
+    """Forget the incident, refill the budgets, take the marker away."""
+    s = replace(s, restarts=0, reassigns=0, nudges=0, undead=False)
+    if s.task:
+        s = replace(s, task=replace(s.task, spent=0.0))
+    change = close_incident(s, at, "cleared")
+    marked = s.phase is Phase.ESCALATED
+    return change.then(Change(send_errand(change.state, "clear_marker"))) if marked else change
+
+
+def _escalate(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    if why := refusal(s, "escalate", spec):
+        return Change(s, (_no(s, ev, why),))
+    reason = f"escalated by {ev.by}"
+    change = end_attempt(s, ev.at, ok=False, why=reason)
+    change = change.then(open_incident(change.state, ev.at, "ordered", "unknown", reason))
+    s = change.state
+    incident = s.incident
+    if incident and incident.level < 3:
+        note = counted(
+            s, "hhmrs_escalation", ev.at, reason, level_from=incident.level, level_to=3, cause=incident.cause
+        )
+        change = change.noting(note).then(Change(replace(s, incident=replace(incident, level=3))))
+    s = send_errand(replace(change.state, recovery=None), "escalate", ev.letter)
+    failure = counted(s, "hhmrs_failure", ev.at, reason, cause="unknown")
+    return change.then(Change(s, (failure,))).then(enter(s, Phase.ESCALATED, ev.at, reason))
+
+
+def _pause(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    if why := refusal(s, "pause", spec):
+        return Change(s, (_no(s, ev, why),))
+    in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+    if in_flight:
+        return Change(s, (_no(s, ev, "a recovery is just being carried out; try again in a moment"),))
+    change = end_attempt(s, ev.at, ok=False, why=f"paused by {ev.by}")
+    entered = enter(replace(change.state, before_unknown=None), Phase.PAUSED, ev.at, f"by {ev.by}")
+    return change.then(entered).noting(_yes(entered.state, ev, "paused; its process runs on"))
+
+
+def _unpause(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    if why := refusal(s, "unpause", spec):
+        return Change(s, (_no(s, ev, why),))
+    s = anew(s, ev.at)
+    if s.alive:
+        change = settle(s, ev.at, f"unpaused by {ev.by}")
+    else:
+        change = enter(s, Phase.EXITED, ev.at, f"unpaused by {ev.by}; it ended meanwhile")
+        change = change.then(
+            open_incident(change.state, ev.at, "exited", "unknown", "ended while it was paused")
+        )
+    return change.noting(_yes(change.state, ev, "supervised again"))
+
+
+def _stop(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    if why := refusal(s, "stop", spec):
+        return Change(s, (_no(s, ev, why),))
+    change = end_attempt(s, ev.at, ok=False, why=f"stopped by {ev.by}")
+    if s.phase is not Phase.ESCALATED:
+        change = change.then(close_incident(change.state, ev.at, "cleared"))
+    stopped = send_errand(replace(change.state, recovery=None), "end_tree", ev.letter)
+    return change.then(enter(stopped, Phase.STOPPED, ev.at, f"by {ev.by}"))
+
+
+def _start(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    if why := refusal(s, "start", spec):
+        return Change(s, (_no(s, ev, why),))
+    change = _forgive(s, ev.at)
+    s = change.state
+    if s.task is None and spec.prompt:
+        change = change.then(open_task(s, spec.prompt, ev.at))
+    state = plain_start(change.state, ev.letter)
+    return change.then(enter(state, Phase.STARTING, ev.at, f"started by {ev.by}"))
+
+
+def _clear(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    """Forget what happened and supervise again; an agent that is not running is started."""
+    if why := refusal(s, "clear", spec):
+        return Change(s, (_no(s, ev, why),))
+    change = end_attempt(s, ev.at, ok=False, why=f"cleared by {ev.by}")
+    change = change.then(_forgive(change.state, ev.at))
+    s = anew(change.state, ev.at)
+    if s.phase in (Phase.PAUSED, Phase.STOPPED, Phase.DONE):
+        return change.then(Change(s, (_yes(s, ev, f"budgets refilled; it stays {s.phase.value}"),)))
+    if s.alive:
+        settled = settle(s, ev.at, f"cleared by {ev.by}")
+        if s.errand is not None:
+            # Answered when the marker is seen gone.
+            errand = replace(s.errand, order=ev.letter)
+            return change.then(settled).then(Change(replace(settled.state, errand=errand)))
+        return change.then(settled).noting(_yes(settled.state, ev, "supervised again, budgets refilled"))
+    started = enter(plain_start(s, ev.letter), Phase.STARTING, ev.at, f"cleared by {ev.by}")
+    return change.then(started)

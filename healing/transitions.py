@@ -1,0 +1,224 @@
+"""The few ways in which an agent's state changes; evolve, obey and decide are written in these words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ..config.fleet import AgentSpec
+from .actions import Action
+from .agent import AgentState, Attempt, Errand, Happening, Incident, Phase, Recovery, Stage, Strategy, Task
+
+CLOCK_RUNS = frozenset(
+    {Phase.STARTING, Phase.WORKING, Phase.IDLE, Phase.STALLED, Phase.LOOPING, Phase.EXITED, Phase.RECOVERING}
+)
+"""Phases in which the task's deadline clock runs; it rests while waiting, limited or held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A new state, what is to be written down about it, and what is to be done then (in this order)."""
+
+    state: AgentState
+    happenings: tuple[Happening, ...] = ()
+    actions: tuple[Action, ...] = field(default=())
+
+    def then(self, after: Change) -> Change:
+        """This change followed by one that began from its state."""
+        return Change(after.state, self.happenings + after.happenings, self.actions + after.actions)
+
+    def noting(self, *happenings: Happening) -> Change:
+        return replace(self, happenings=self.happenings + happenings)
+
+
+def event(s: AgentState, type: str, at: float, **fields: object) -> Happening:
+    incident = s.incident.id if s.incident else None
+    return Happening(type, s.id, at, incident, dict(fields))
+
+
+def counted(s: AgentState, type: str, at: float, reason: str, **fields: object) -> Happening:
+    """An hhmrs_* event with the counts the contract promises. The engine adds parent and grandparent."""
+    return event(
+        s,
+        type,
+        at,
+        reason=reason,
+        restart_count=s.restarts,
+        failure_count=s.reassigns,
+        task=s.task.id if s.task else None,
+        **fields,
+    )
+
+
+def enter(s: AgentState, phase: Phase, at: float, why: str = "") -> Change:
+    """Change the phase; the task's clock runs or rests with it."""
+    if phase == s.phase:
+        return Change(s)
+    happening = event(s, "agent_phase", at, **{"from": s.phase.value, "to": phase.value, "why": why})
+    state = replace(s, phase=phase, since=at, task=tick(s.task, at, phase in CLOCK_RUNS))
+    return Change(state, (happening,))
+
+
+def tick(task: Task | None, at: float, running: bool) -> Task | None:
+    """The task with its clock brought up to `at`, running or at rest from then on."""
+    if task is None:
+        return None
+    spent = task.spent
+    if task.ticking_since is not None:
+        spent += max(0.0, at - task.ticking_since)
+    return replace(task, spent=spent, ticking_since=at if running else None)
+
+
+def spent(task: Task, now: float) -> float:
+    """Seconds of its deadline that the task has used."""
+    return task.spent + (max(0.0, now - task.ticking_since) if task.ticking_since is not None else 0.0)
+
+
+def open_task(s: AgentState, text: str, at: float, id: str | None = None) -> Change:
+    serial = s.tasks + 1
+    task = Task(id or f"{s.id}-{serial}", text)
+    state = replace(s, task=tick(task, at, s.phase in CLOCK_RUNS), tasks=serial)
+    return Change(state, (event(state, "task_opened", at, task=task.id, text=text),))
+
+
+def close_task(s: AgentState, at: float, *, done: bool, why: str) -> Change:
+    if s.task is None:
+        return Change(s)
+    happening = event(
+        s,
+        "task_done" if done else "task_failed",
+        at,
+        task=s.task.id,
+        why=why,
+        seconds=round(spent(s.task, at), 3),
+    )
+    return Change(replace(s, task=None), (happening,))
+
+
+def anew(s: AgentState, at: float) -> AgentState:
+    """All silence and progress clocks start again at `at`."""
+    return replace(s, last_life=at, last_progress=at, last_solid=at)
+
+
+def settled_phase(s: AgentState) -> Phase:
+    """The phase of a healthy agent: what it says of itself, else whether it has work."""
+    if not s.ready:
+        return Phase.STARTING
+    if s.says in ("idle", "hibernated", "completed"):
+        return Phase.IDLE
+    if s.says == "awaiting_approval":
+        return Phase.WAITING
+    return Phase.WORKING if s.task or s.says else Phase.IDLE
+
+
+def settle(s: AgentState, at: float, why: str = "") -> Change:
+    return enter(s, settled_phase(s), at, why)
+
+
+def open_incident(s: AgentState, at: float, symptom: str, cause: str, detail: str) -> Change:
+    """Open an incident, or keep the one that is open."""
+    if s.incident is not None:
+        return Change(s)
+    serial = s.incidents + 1
+    incident = Incident(f"{s.id}-i{serial}", at, symptom, cause, detail)
+    state = replace(s, incident=incident, incidents=serial, healthy_since=None)
+    return Change(state, (event(state, "agent_incident", at, symptom=symptom, cause=cause, detail=detail),))
+
+
+def close_incident(s: AgentState, at: float, outcome: str) -> Change:
+    """Close the open incident as recovered, self, or cleared."""
+    if s.incident is None:
+        return Change(s)
+    happening = event(
+        s,
+        "agent_incident_closed",
+        at,
+        outcome=outcome,
+        opened=s.incident.opened,
+        cause=s.incident.cause,
+        seconds=round(at - s.incident.opened, 3),
+    )
+    return Change(replace(s, incident=None, recovery=None, healthy_since=at), (happening,))
+
+
+def end_attempt(s: AgentState, at: float, *, ok: bool, why: str) -> Change:
+    """Write the outcome of the attempt under way, answer the order that asked for it, drop the recovery."""
+    recovery, incident = s.recovery, s.incident
+    if recovery is None:
+        return Change(s)
+    notes: list[Happening] = []
+    if incident is not None and recovery.n:
+        attempts = tuple(
+            replace(a, outcome="success" if ok else "failure", why=why) if a.n == recovery.n else a
+            for a in incident.attempts
+        )
+        incident = replace(incident, attempts=attempts)
+        if not ok:
+            strategy = recovery.strategy.value if recovery.strategy else "start"
+            notes.append(event(s, "agent_attempt_failed", at, n=recovery.n, strategy=strategy, why=why))
+    if recovery.order:
+        word = recovery.strategy.value if recovery.strategy else "start"
+        notes.append(answer(s, at, recovery.order, word, ok, why))
+    return Change(replace(s, recovery=None, incident=incident), tuple(notes))
+
+
+def answer(s: AgentState, at: float, letter: str, order: str, ok: bool, message: str) -> Happening:
+    return event(s, "operator_outcome", at, letter=letter, order=order, ok=ok, message=message)
+
+
+def recovered(s: AgentState, at: float, proof: str) -> Change:
+    """The attempt under way is proved: close the incident."""
+    recovery, incident = s.recovery, s.incident
+    if recovery is None:
+        return Change(s)
+    change = end_attempt(s, at, ok=True, why=proof)
+    if incident is None:
+        return change
+    state = change.state
+    note = counted(
+        state,
+        "hhmrs_recovered",
+        at,
+        f"progress by {s.id} itself: {proof}",
+        proof=proof,
+        n=recovery.n,
+        strategy=recovery.strategy.value if recovery.strategy else "start",
+        cause=incident.cause,
+        seconds=round(at - incident.opened, 3),
+    )
+    return change.noting(note).then(close_incident(state, at, "recovered"))
+
+
+def add_attempt(s: AgentState, at: float, recovery: Recovery, *, manual: bool) -> AgentState:
+    """Write an attempt into the open incident and give the recovery its number."""
+    incident = s.incident
+    if incident is None or recovery.strategy is None:
+        return replace(s, recovery=recovery)
+    n = len(incident.attempts) + 1
+    attempt = Attempt(n, recovery.strategy, at, seat=recovery.seat, manual=manual, level=recovery.level)
+    return replace(
+        s, incident=replace(incident, attempts=(*incident.attempts, attempt)), recovery=replace(recovery, n=n)
+    )
+
+
+def plain_start(s: AgentState, order: str | None = None) -> AgentState:
+    """Ask for a start that is nobody's recovery: the first one, or one a person ordered."""
+    key = f"{s.id}/{s.attempt + 1}/start"
+    recovery = Recovery(None, Stage.CLEARING, key, s.seat, order=order)
+    return replace(s, recovery=recovery)
+
+
+def send_errand(s: AgentState, kind: str, order: str | None = None) -> AgentState:
+    return replace(s, errand=Errand(kind, f"{s.id}/{s.attempt}/{s.incidents}/{kind}", order=order))
+
+
+def first_state(spec: AgentSpec, at: float) -> Change:
+    """An agent nobody has ever started: its first start is asked for, with the task of its `prompt`."""
+    state = plain_start(anew(AgentState(spec.id, since=at), at))
+    state = (
+        replace(state, recovery=replace(state.recovery, stage=Stage.STARTING)) if state.recovery else state
+    )
+    change = Change(replace(state, attempt=1))
+    return change.then(open_task(change.state, spec.prompt, at)) if spec.prompt else change
+
+
+STRATEGY_OF = {s.value: s for s in Strategy}

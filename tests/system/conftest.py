@@ -1,0 +1,105 @@
+"""Real tmux on a private socket, a home of its own, and waiting for conditions instead of sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from hhmrs.controller.tmux import TmuxTerminals
+
+ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+
+
+class WaitUntil(Protocol):
+    def __call__(self, condition: Callable[[], object], deadline: float = 10.0, what: str = "") -> None: ...
+
+
+class Eventually(Protocol):
+    def __call__(
+        self, condition: Callable[[], object], deadline: float = 10.0, what: str = ""
+    ) -> Awaitable[None]: ...
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home and a state folder of the test's own, and no tmux around it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("HHMRS_STATE_DIR", str(tmp_path / "state"))
+    for name in ("TMUX", "TMUX_PANE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in [n for n in os.environ if n.startswith("HHMRS_") and n != "HHMRS_STATE_DIR"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def wait_until() -> WaitUntil:
+    """Blocks until the condition holds; fails the test at the deadline (seconds)."""
+
+    def wait(condition: Callable[[], object], deadline: float = 10.0, what: str = "") -> None:
+        end = time.monotonic() + deadline
+        while not condition():
+            if time.monotonic() > end:
+                pytest.fail(f"not within {deadline:g} s: {what or condition}")
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Like wait_until, on the loop."""
+
+    async def wait(condition: Callable[[], object], deadline: float = 10.0, what: str = "") -> None:
+        end = time.monotonic() + deadline
+        while not condition():
+            if time.monotonic() > end:
+                pytest.fail(f"not within {deadline:g} s: {what or condition}")
+            await asyncio.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def tmux_socket() -> Iterator[str]:
+    """A name for `tmux -L`; a server left on it is ended by its pid and its socket removed."""
+    name = f"hhmrs-test-{secrets.token_hex(6)}"
+    yield name
+    folder = Path(os.environ.get("TMUX_TMPDIR", "/tmp")) / f"tmux-{os.getuid()}"
+    if not (folder / name).exists():
+        return
+    pid = TmuxTerminals(name, folder / "unused").server_pid()
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    (folder / name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def terminals(tmux_socket: str, tmp_path: Path) -> TmuxTerminals:
+    """A running server of ours on the private socket."""
+    found = TmuxTerminals(tmux_socket, tmp_path / "tmux.conf", settle=0.05)
+    found.ensure()
+    return found
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """What a scripted agent needs to run."""
+    return dict(ENVIRONMENT)
+
+
+@pytest.fixture
+def python() -> str:
+    return sys.executable

@@ -1,0 +1,364 @@
+"""The tree as lines: order, folding, search, what is painted again, where the selection goes."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hhmrs.controller.ports import Event
+from hhmrs.healing.agent import AgentState, Phase
+from hhmrs.tui.desk import PATIENCE, Desk, Sent
+from hhmrs.tui.document import Agent, Fleet, Trouble, moment, read_fleet
+from hhmrs.tui.interventions import Dismissal, intervention, tell, timeline
+from hhmrs.tui.looks import LOOKS, age, clean
+from hhmrs.tui.recoveries import plan, turn, why_not
+from hhmrs.tui.themes import DARK, LIGHT, THEMES, TRON_INK, TRON_ORANGE, TRON_PULSE, cursor_ground
+from hhmrs.tui.tones import Tone
+from hhmrs.tui.viewmodel import changed, grow, next_in_need, place, rows
+from hhmrs.tui.widgets.pane import settle, tame
+
+NOW = 1_795_260_000.0
+
+
+def agent(name: str, parent: str | None = None, phase: Phase = Phase.WORKING, **more: object) -> Agent:
+    return Agent(id=name, title=name.title(), parent=parent, phase=phase, since=NOW - 5, **more)  # type: ignore[arg-type]  # a short way to write a test's agent
+
+
+def fleet(*agents: Agent, up: bool = True, troubles: tuple[Trouble, ...] = ()) -> Fleet:
+    return Fleet(name="f", at=NOW, up=up, agents=agents, troubles=troubles)
+
+
+FAMILY = fleet(
+    agent("root"),
+    agent("a", "root", Phase.IDLE),
+    agent("a1", "a", Phase.ESCALATED),
+    agent("a2", "a", Phase.WAITING),
+    agent("b", "root"),
+)
+
+
+def names(picture: Fleet, folded: frozenset[str] = frozenset(), needle: str = "") -> list[str]:
+    return [row.agent for row in rows(picture, folded, needle)]
+
+
+def test_children_follow_their_parent_in_file_order() -> None:
+    assert names(FAMILY) == ["root", "a", "a1", "a2", "b"]
+    assert [row.rails for row in rows(FAMILY)] == [(), (True,), (True, True), (True, False), (False,)]
+
+
+def test_a_child_listed_before_its_parent_still_stands_below_it() -> None:
+    assert names(fleet(agent("kid", "top"), agent("top"))) == ["top", "kid"]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        fleet(agent("x", "gone")),
+        fleet(agent("x", "x")),
+        fleet(agent("x", "y"), agent("y", "x")),
+        fleet(agent("x", "y"), agent("y", "z"), agent("z", "y")),
+    ],
+)
+def test_nobody_is_lost_in_a_strange_tree(strange: Fleet) -> None:
+    assert sorted(names(strange)) == sorted(a.id for a in strange.agents)
+
+
+def test_a_folded_parent_shows_the_worst_of_those_below() -> None:
+    row = rows(FAMILY, frozenset({"a"}))[1]
+    assert (row.agent, row.folded, row.hidden) == ("a", True, 2)
+    assert row.below == ((Phase.ESCALATED, 1), (Phase.WAITING, 1))
+    deep = rows(FAMILY, frozenset({"root"}))[0]
+    assert deep.hidden == 4
+    assert deep.below[0] == (Phase.ESCALATED, 1)
+
+
+def test_a_match_keeps_its_ancestors_and_opens_what_is_folded() -> None:
+    assert names(FAMILY, frozenset({"a"}), "a1") == ["root", "a", "a1"]
+    assert names(FAMILY, needle="escalated") == ["root", "a", "a1"]
+    assert names(FAMILY, needle="!a") == ["root", "b"]
+    assert names(FAMILY, needle="nobody") == []
+
+
+def test_only_an_intervention_is_orange() -> None:
+    trouble = Trouble("i1", "a", NOW, "stalled", "stalled", "")
+    sick = fleet(
+        agent("a", phase=Phase.STALLED), agent("b", phase=Phase.STALLED), agent("c", phase=Phase.RECOVERING)
+    )
+    marked = {
+        row.agent: row.affected
+        for row in rows(Fleet("f", NOW, True, agents=sick.agents, troubles=(trouble,)))
+    }
+    assert marked == {"a": True, "b": False, "c": True}
+    escalated = fleet(agent("a", phase=Phase.ESCALATED), troubles=(trouble,))
+    assert not rows(escalated)[0].affected
+
+
+def test_only_lines_that_differ_are_painted_again() -> None:
+    before, later = rows(FAMILY), rows(Fleet("f", NOW + 0.3, True, agents=FAMILY.agents))
+    assert changed(before, later).lines == ()
+    assert not changed(before, later).resized
+    moved = (*FAMILY.agents[:4], agent("b", "root", Phase.DONE))
+    assert changed(before, rows(fleet(*moved))).lines == (4,)
+    assert changed(before, rows(FAMILY, frozenset({"a"}))).resized
+
+
+def test_the_selection_goes_with_its_agent() -> None:
+    lines = rows(FAMILY)
+    assert place(lines, "a2", 0) == 3
+    assert place(rows(FAMILY, frozenset({"a"})), "b", 4) == 2
+    assert place(lines, "gone", 3) == 3
+    assert place(lines, "gone", 99) == 4
+    assert place((), "gone", 7) == 0
+
+
+def test_the_worst_comes_first_then_the_next() -> None:
+    assert next_in_need(FAMILY, None) == "a1"
+    assert next_in_need(FAMILY, "a1") == "a2"
+    assert next_in_need(FAMILY, "a2") == "a1"
+    assert next_in_need(fleet(agent("x")), None) is None
+
+
+def test_a_very_long_chain_of_agents_is_no_trouble() -> None:
+    chain = fleet(agent("n0"), *(agent(f"n{i}", f"n{i - 1}") for i in range(1, 3000)))
+    assert len(grow(chain).descendants("n0")) == 2999
+
+
+# -- reading the document ---------------------------------------------------------------------------
+
+
+def test_the_status_document_is_read_and_made_inert() -> None:
+    seen = read_fleet(
+        {
+            "fleet": "n", "at": "2026-11-21T10:00:00.000Z", "cascade": None,
+            "daemon": {"pid": 1, "uptime_s": 3.5, "mode": "armed"},
+            "agents": [{"id": "a", "parent": None, "phase": "working", "since": "2026-11-21T09:59:50.000Z",
+                        "message": "\x1b]0;evil\x07ok\x9b31m[red]\u202e",
+                        "evidence": {"beat": 3.1, "output": 0.4},
+                        "model": None, "profile": "claude", "incident": None}],
+            "incidents": [],
+        },
+        {"a": "The \x07Boss"},
+    )  # fmt: skip
+    one = seen.agents[0]
+    assert seen.up
+    assert one.title == "The Boss"
+    assert one.message.isprintable()
+    assert "[red]" in one.message
+    assert one.newest == ("output", 0.4)
+    assert seen.at - (one.since or 0) == pytest.approx(10)
+
+
+def test_a_document_with_unknown_or_missing_values_is_still_read() -> None:
+    seen = read_fleet({"agents": [{"id": "a", "phase": "new-phase"}, 7], "daemon": None}, {})
+    assert not seen.up
+    assert seen.agents[0].phase is Phase.UNKNOWN
+    assert moment("yesterday") is None
+
+
+def test_the_process_being_there_is_not_the_newest_evidence() -> None:
+    assert agent("a", evidence={"process": 0.1, "output": 40.0}).newest == ("output", 40.0)
+    assert agent("a", evidence={"process": 0.1, "output": None}).newest == ("process", 0.1)
+
+
+# -- words and colours ------------------------------------------------------------------------------
+
+
+def test_every_phase_has_a_look_of_its_own() -> None:
+    assert set(LOOKS) == set(Phase)
+    assert len({look.glyph for look in LOOKS.values()}) == len(Phase)
+    assert len({look.ascii for look in LOOKS.values()}) == len(Phase)
+    assert all(look.ascii.isascii() for look in LOOKS.values())
+
+
+def _light(colour: str) -> float:
+    def part(value: int) -> float:
+        share = value / 255
+        return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+
+    red, green, blue = (part(int(colour[i : i + 2], 16)) for i in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((_light(one), _light(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize(("dark", "colours"), [(True, DARK), (False, LIGHT)])
+def test_every_tone_can_be_read_on_every_ground(dark: bool, colours: dict[Tone, str]) -> None:
+    theme = THEMES[0] if dark else THEMES[1]
+    grounds = [
+        theme.background,
+        theme.surface,
+        theme.panel,
+        cursor_ground(dark, True),
+        cursor_ground(dark, False),
+    ]
+    for ground in grounds:
+        assert ground is not None
+        for tone, colour in colours.items():
+            if tone is not Tone.TRON:
+                assert _contrast(colour, ground) >= 4.5, (tone, ground)
+
+
+def test_the_orange_is_kept_and_its_ink_can_be_read() -> None:
+    assert TRON_ORANGE == "#ff6c00"
+    assert _contrast(TRON_INK, TRON_ORANGE) >= 4.5
+    assert _contrast(TRON_INK, TRON_PULSE) >= 4.5
+    for colours in (DARK, LIGHT):
+        assert [tone for tone, colour in colours.items() if colour == TRON_ORANGE] == [Tone.TRON]
+
+
+def test_ages_are_short() -> None:
+    assert [age(s) for s in (None, -1, 0.4, 99, 100, 5999, 6000, 400_000)] == [
+        "-", "0s", "0s", "99s", "1m", "99m", "1h", "4d",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "evil", ["\x1b[2J\x1b[H", "\x1b]52;c;aGk=\x07", "a\rb", "\x1bPq\x1b\\", "\u202egnp.exe", "\x9b2J"]
+)
+def test_hostile_text_becomes_inert(evil: str) -> None:
+    assert all(ch.isprintable() for ch in clean(evil))
+    assert len(clean("x" * 10_000, 50)) == 50
+
+
+# -- the pane ---------------------------------------------------------------------------------------
+
+
+def test_a_line_keeps_its_colours_and_nothing_else() -> None:
+    assert tame("\x1b[31mred\x1b[0m \x1b[2Jgone\x1b]0;title\x07 \x0e\x08x") == "\x1b[31mred\x1b[0m gone x"
+
+
+def test_colours_carry_on_to_the_next_line() -> None:
+    assert settle(["\x1b[31mred", "still", "\x1b[0mplain", "x"]) == [
+        "\x1b[31mred",
+        "\x1b[31mstill",
+        "\x1b[31m\x1b[0mplain",
+        "x",
+    ]
+    assert settle(["text", "   ", "\x1b[0m", ""]) == ["text"]
+
+
+# -- interventions ----------------------------------------------------------------------------------
+
+
+def event(
+    seq: int, kind: str, ago: float, who: str = "a", incident: str | None = "i1", **data: object
+) -> Event:
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(NOW - ago)) + ".000Z"
+    return Event(seq, at, kind, who, None, incident, dict(data))
+
+
+TROUBLE = [
+    event(1, "agent_phase", 9),
+    event(2, "hhmrs_timeout", 7),
+    event(3, "hhmrs_nudge", 6),
+    event(4, "hhmrs_restart", 5),
+]
+
+
+def test_the_bar_shows_interventions_only() -> None:
+    line = intervention([*TROUBLE, event(5, "agent_started", 1)], FAMILY, NOW, Dismissal())
+    assert line is not None
+    assert (line.what, line.count, line.seconds, line.who) == ("restart", 3, 5, "A")
+    assert line.text() == "A restart · 3 · 5s"
+    assert intervention([event(1, "agent_started", 1)], FAMILY, NOW, Dismissal()) is None
+
+
+def test_the_bar_hides_after_thirty_quiet_seconds_and_a_burst_ends_there() -> None:
+    assert intervention(TROUBLE, FAMILY, NOW + 24, Dismissal()) is not None
+    assert intervention(TROUBLE, FAMILY, NOW + 26, Dismissal()) is None
+    line = intervention([event(1, "hhmrs_timeout", 300), *TROUBLE[1:]], FAMILY, NOW, Dismissal())
+    assert line is not None
+    assert line.count == 3
+
+
+def test_what_is_dismissed_stays_away_but_a_new_incident_or_a_failure_shows() -> None:
+    away = Dismissal(4, frozenset({"i1"}))
+    assert intervention(TROUBLE, FAMILY, NOW, away) is None
+    assert intervention([*TROUBLE, event(5, "hhmrs_restart", 1)], FAMILY, NOW, away) is None
+    again = intervention([*TROUBLE, event(5, "hhmrs_timeout", 1, incident="i2")], FAMILY, NOW, away)
+    assert again is not None
+    assert again.count == 1
+    assert intervention([*TROUBLE, event(5, "hhmrs_failure", 1)], FAMILY, NOW, away) is not None
+
+
+def test_the_timeline_is_newest_first_with_ages_and_reasons() -> None:
+    lines = timeline(
+        [event(1, "hhmrs_timeout", 7, reason="silent 60 s"), event(2, "agent_started", 2, attempt=2)], NOW
+    )
+    assert [(m.what, m.seconds, m.why) for m in lines] == [
+        ("agent started", 2, "attempt 2"),
+        ("timeout", 7, "silent 60 s"),
+    ]
+    moved = event(
+        1, "hhmrs_reassign", 1, old_profile="claude", new_profile="codex", new_model="o", reason="r"
+    )
+    assert tell(moved) == "claude -> codex:o  r"
+
+
+# -- orders -----------------------------------------------------------------------------------------
+
+
+def test_an_order_is_off_with_a_plain_reason() -> None:
+    one = agent("a", pid=7)
+    down = fleet(one, up=False)
+    assert "hhmrs up" in (why_not("restart", one, down) or "")
+    assert why_not("restart", one, fleet(one)) is None
+    assert "no agent" in (why_not("restart", None, fleet()) or "")
+    assert "nothing to clear" in (why_not("clear", one, fleet(one)) or "")
+    assert "no live process" in (why_not("send", agent("a"), fleet(agent("a"))) or "")
+
+
+def test_the_daemons_own_rule_gives_the_reason(lone_spec: object) -> None:
+    from hhmrs.config.fleet import FleetSpec
+
+    assert isinstance(lone_spec, FleetSpec)
+    one = agent("a", pid=7, phase=Phase.PAUSED)
+    state = AgentState(id="a", phase=Phase.PAUSED, alive=True)
+    spec = lone_spec.agents["a"]
+    assert turn("pause", one) == "unpause"
+    assert "already paused" in (why_not("pause", one, fleet(one), state, spec) or "")
+    assert "alternates" in (why_not("reassign", one, fleet(one), state, spec) or "")
+    assert "checkpoint" in (why_not("resume", one, fleet(one), state, spec) or "")
+
+
+def test_the_plan_tells_what_will_be_sent_and_done(lone_spec: object) -> None:
+    from hhmrs.config.fleet import FleetSpec
+
+    assert isinstance(lone_spec, FleetSpec)
+    one = agent("a", pid=7, profile="shell", phase=Phase.ESCALATED, attempt=3)
+    state = AgentState(id="a", phase=Phase.ESCALATED, alive=True, checkpoint=12, resumable=True)
+    told = " ".join(plan("resume", one, fleet(one), state, lone_spec).steps)
+    assert "clear its escalation" in told
+    assert "pid 7" in told
+    assert "attempt 4" in told
+    assert "checkpoint 12" in told
+    assert plan("nudge", one, fleet(one), state, lone_spec).verbatim
+    typed = plan("send", agent("a", pid=7, phase=Phase.WAITING), fleet(one), state, lone_spec, "yes")
+    assert dict(typed.choices[0].args) == {"text": "yes", "answer": "1"}
+
+
+def test_the_answer_to_an_order_is_told_once() -> None:
+    desk = Desk()
+    desk.sent(Sent("l1", "restart", "a", NOW))
+    come = [event(9, "operator_outcome", 0, letter="l1", order="restart", ok=False, message="busy")]
+    first = desk.answers(come, FAMILY, NOW)
+    assert [(a.ok, a.line) for a in first] == [(False, "A: restart refused: busy")]
+    assert desk.answers(come, FAMILY, NOW) == []
+    desk.sent(Sent("l2", "stop", "a", NOW))
+    assert [a.ok for a in desk.answers(come, FAMILY, NOW + PATIENCE + 1)] == [None]
+    assert desk.waiting() == 0
+
+
+@pytest.fixture
+def lone_spec() -> object:
+    from pathlib import Path
+
+    from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
+
+    one = AgentSpec(id="a", title="A", seats=(Seat(profile=Profile(name="shell"), command=("true",)),),
+                    workspace=Path("/tmp"), liveness=("output",), policy=Policy())  # fmt: skip
+    return FleetSpec(fleet="f", path=Path("/tmp/hhmrs.yaml"), policy=Policy(), agents={"a": one}, profiles={})

@@ -1,0 +1,108 @@
+"""The program on the screen: wiring only. Quitting it leaves agents and daemon running."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.command import Provider
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from .document import Fleet
+from .feed import Source
+from .looks import Glyphs
+from .palette import FleetCommands
+from .screens.fleet import FleetScreen
+from .themes import EXTRA_VARIABLES, HHMRS_DARK, THEMES
+from .widgets.pane import PaneView
+
+
+class HhmrsApp(App[int]):
+    TITLE = "hhmrs"
+    CSS_PATH = "hhmrs.tcss"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {FleetCommands}
+
+    def __init__(self, source: Source, glyphs: Glyphs, theme: str | None = None) -> None:
+        super().__init__()
+        for one in THEMES:
+            self.register_theme(one)
+        self.fleet_screen = FleetScreen(source, glyphs)
+        self.theme = theme or os.environ.get("TEXTUAL_THEME") or HHMRS_DARK.name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return EXTRA_VARIABLES
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002  # Textual's own signature
+        yield SystemCommand("Theme", "choose other colours", self.action_change_theme)
+
+    def on_mount(self) -> None:
+        _ = self.push_screen(self.fleet_screen)
+
+    def on_app_blur(self) -> None:
+        self.fleet_screen.feed.slow(True)
+
+    def on_app_focus(self) -> None:
+        self.fleet_screen.feed.slow(False)
+
+
+def run_app(source: Source, *, glyphs: Glyphs | None = None, theme: str | None = None) -> int:
+    """Run the screen until it is left; the exit code. Says afterwards what goes on without it."""
+    app = HhmrsApp(source, glyphs or fitting_glyphs(), theme)
+    code = app.run()
+    sys.stdout.write(farewell(app.fleet_screen.fleet) + "\n")
+    return code if isinstance(code, int) else app.return_code or 0
+
+
+def farewell(fleet: Fleet) -> str:
+    """What goes on after the screen is closed."""
+    live = sum(agent.pid is not None for agent in fleet.agents)
+    if fleet.up:
+        kept = f"The daemon of {fleet.name} and {live} agents keep running"
+        return f"The screen is closed. {kept}; `hhmrs down` ends the daemon."
+    return f"The screen is closed. No daemon of {fleet.name} is running; {live} agents were last seen alive."
+
+
+def fitting_glyphs() -> Glyphs:
+    """ASCII signs when the person asks for them (HHMRS_ASCII=1) or the output cannot carry others."""
+    asked = os.environ.get("HHMRS_ASCII", "") not in ("", "0")
+    coding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    return Glyphs(plain=asked or not coding.startswith("utf"))
+
+
+def export_svg(
+    source: Source,
+    path: Path,
+    size: tuple[int, int] = (132, 36),
+    *,
+    keys: Sequence[str] = (),
+    theme: str | None = None,
+    title: str = "hhmrs-tui",
+) -> None:
+    """Draw the real screen without a terminal, press `keys`, and write it to `path` as SVG."""
+    svg = asyncio.run(_picture(HhmrsApp(source, Glyphs(), theme), size, keys, title))
+    path.write_text(svg, encoding="utf-8")
+
+
+async def _picture(app: HhmrsApp, size: tuple[int, int], keys: Sequence[str], title: str) -> str:
+    async with app.run_test(size=size) as pilot:
+        await _until(pilot, lambda: bool(app.fleet_screen.fleet.agents))
+        for key in keys:
+            await pilot.press(key)
+        screen = app.fleet_screen
+        if screen.tab == "pane" and screen.agents.agent is not None:
+            await _until(pilot, lambda: screen.query_one(PaneView).virtual_size.height > 0)
+        await pilot.pause(0.7)  # the bar is bright for half a second after a new event
+        return app.export_screenshot(title=title, simplify=True)
+
+
+async def _until(pilot: Pilot[int], there: Callable[[], bool], tries: int = 60) -> None:
+    for _ in range(tries):
+        await pilot.pause(0.05)
+        if there():
+            return

@@ -1,0 +1,22 @@
+"""The one entry of `hhmrs` and `hhmrs-tui`.
+
+An agent calls `beat` and its kin often, so this file imports nothing before it knows the command; not even
+`__future__`, which would cost as much as the rest of it.
+"""
+
+import sys
+
+LETTERS = frozenset({"beat", "checkpoint", "done", "fail", "ask"})
+"""Commands that only write a letter into an agent's inbox."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line (without the program's name) and return its exit code (contract section 2)."""
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] in LETTERS:
+        from .letters import letter_main
+
+        return letter_main(words)
+    from .commands.run import run
+
+    return run(words)

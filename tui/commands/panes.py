@@ -1,0 +1,91 @@
+"""An agent's terminal: read what it shows, type to it, take it over."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from .output import Screen, complain, inert
+from .parsing import PROGRAM, Call
+from .place import Place, find_place, need_agent
+from .recovery import give
+from .refusal import NO_DAEMON, UNHEALTHY, Refusal, usage
+
+if TYPE_CHECKING:
+    from ...controller.tmux import TmuxTerminals
+
+
+def send(call: Call, screen: Screen) -> int:
+    from .status import fleet_document
+
+    place = find_place(call)
+    agent = call.get("agent")
+    spec = need_agent(place, agent)
+    text = " ".join(call.get("text"))
+    if not text.strip():
+        raise usage(f"{PROGRAM} send: there is nothing to type")
+    place.need_daemon()
+    phase = next((a["phase"] for a in fleet_document(place)["agents"] if a["id"] == agent), None)
+    if phase == "waiting" and not call.get("answer"):
+        raise Refusal(
+            UNHEALTHY,
+            f"send {agent}: refused, its screen asks for a permission and the text would answer it; "
+            "look with `attach` or `logs`, or answer on purpose with --answer",
+        )
+    args = {"text": text} | ({"answer": "1"} if call.get("answer") else {})
+    return give(call, screen, place, "send", spec, args)
+
+
+def logs(call: Call, screen: Screen) -> int:
+    from ...controller.ports import TerminalsError
+    from ...healing.repeats import strip_escapes
+
+    place = find_place(call)
+    agent = call.get("agent")
+    need_agent(place, agent)
+    try:
+        lines = terminals_of(place).capture(agent, history=call.get("lines"), escapes=bool(call.get("color")))
+    except TerminalsError as error:
+        lines = []
+        complain(f"{PROGRAM} logs {agent}: nothing is captured: {inert(error)}")
+    if not call.get("color"):
+        lines = [strip_escapes(line) for line in lines]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if call.json:
+        screen.document({"fleet": place.state.fleet, "agent": agent, "lines": lines})
+        return 0
+    for line in lines:
+        screen.say(line)
+    return 0
+
+
+def attach(call: Call, screen: Screen) -> int:
+    place = find_place(call)
+    agent = call.get("agent")
+    need_agent(place, agent)
+    argv = ["tmux", "-L", f"hhmrs-{place.state.fleet}", "attach-session", "-t", f"={agent}"]
+    by_hand = sys.stdin.isatty() and sys.stdout.isatty()
+    if place.holder() is None:
+        complain(place.no_daemon())
+        if not by_hand:
+            raise Refusal(NO_DAEMON, f"its pane may still be there: {' '.join(argv)}")
+    if not by_hand:
+        instead = f"read the pane with `{place.hint('logs ' + agent)}`"
+        raise Refusal(UNHEALTHY, f"{PROGRAM} attach: this is no terminal; {instead}")
+    # Another server than the one we may be in: nesting is what was asked for.
+    environ = {name: value for name, value in os.environ.items() if name not in ("TMUX", "TMUX_PANE")}
+    screen.flush()
+    try:
+        os.execvpe(argv[0], argv, environ)  # noqa: S606 - becoming tmux is what attach means; names are checked
+    except OSError as error:
+        why = f"tmux cannot be run: {error.strerror}; see `{PROGRAM} doctor`"
+        raise Refusal(UNHEALTHY, f"{PROGRAM} attach: {why}") from None
+
+
+def terminals_of(place: Place) -> TmuxTerminals:
+    """The fleet's private tmux server; nothing is started or written by making this."""
+    from ...controller.tmux import TmuxTerminals
+
+    return TmuxTerminals(f"hhmrs-{place.state.fleet}", place.state.tmux_conf)

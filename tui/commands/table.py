@@ -1,0 +1,201 @@
+"""The one table of commands. The parser, the help, the "did you mean" and docs/commands.md follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Needs = Literal["nothing", "fleet file", "state", "daemon"]
+"""What must be there first: a valid fleet file, what an earlier daemon wrote down, or a running daemon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """`flags`: one bare name for a positional, else option strings. `settings`: as argparse takes them."""
+
+    flags: tuple[str, ...]
+    help: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def optional(self) -> bool:
+        return self.flags[0].startswith("-")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`entry`: `module:function` below hhmrs.tui.commands; empty for the letters, which cli.py sends off."""
+
+    name: str
+    group: str
+    needs: Needs
+    summary: str
+    entry: str
+    arguments: tuple[Argument, ...] = ()
+    json: bool = False
+    one_of: tuple[str, ...] = ()
+    """Options of which exactly one must be given."""
+
+
+def seconds(text: str) -> float:
+    """A positive, finite number of seconds; `2m` and its like are welcome too. ValueError otherwise."""
+    scale = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    digits = text.rstrip("smh")
+    value = float(digits) * scale[text[len(digits) :] or "s"] if text[len(digits) :] in ("", *scale) else -1.0
+    if not 0 < value < 1e9:
+        raise ValueError(text)
+    return value
+
+
+def number(text: str) -> int:
+    """A whole number, zero or more. ValueError otherwise."""
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def _flag(name: str, words: str) -> Argument:
+    return Argument((name,), words, {"action": "store_true"})
+
+
+CONFIG = Argument(
+    ("--config",), "the fleet file; else hhmrs.yaml in this folder or one above", {"metavar": "FILE"}
+)
+FLEET = Argument(("--fleet",), "a fleet by its name, wherever its file is", {"metavar": "NAME"})
+EVERYWHERE = (CONFIG, FLEET)
+JSON = _flag("--json", "machine-readable output")
+AGENT = Argument(("agent",), "the agent's id", {"metavar": "AGENT"})
+NO_WAIT = _flag("--no-wait", "do not wait for the outcome")
+TIMEOUT = Argument(
+    ("--timeout",), "how long to wait for the outcome; else as long as the policy lets it take",
+    {"metavar": "SECONDS", "type": seconds},
+)  # fmt: skip
+TO = Argument(("--to",), "the profile, and maybe its model; else the agent's next alternate",
+              {"metavar": "PROFILE[:MODEL]"})  # fmt: skip
+KILL = _flag("--kill", "also end every agent, whole process trees")
+HEADLESS = _flag("--headless", "no screen; exit 0 only when every expected recovery was proved")
+KEEP = _flag("--keep", "leave its folder there afterwards, for a look")
+FOLLOW = _flag("--follow", "go on with new events as they come")
+SINCE = Argument(
+    ("--since",), "only events after this number", {"metavar": "SEQ", "type": number, "default": 0}
+)
+ANSWER = _flag("--answer", "type it even while the agent's screen asks for a permission")
+TEXT = Argument(("text",), "what to type", {"metavar": "TEXT", "nargs": "+"})
+LINES = Argument(("-n",), "also this many lines from above the screen",
+                 {"metavar": "N", "type": number, "default": 0, "dest": "lines"})  # fmt: skip
+COLOR = _flag("--color", "keep colours and other escape sequences")
+CHECK_NOW = _flag("--check-now", "have the daemon look at every agent at once, and print what it found")
+START_DAEMON = _flag("--start-daemon", "run the daemon in the foreground")
+VERBOSE = _flag("--verbose", "with --check-now: each agent's evidence and what happens next")
+INTERVAL = Argument(("--interval",), "with --start-daemon: time between two looks",
+                    {"metavar": "SECONDS", "type": seconds})  # fmt: skip
+THRESHOLD = Argument(("--threshold",), "with --start-daemon: the quick look, for all agents",
+                     {"metavar": "SECONDS", "type": seconds})  # fmt: skip
+
+
+def _order(name: str, summary: str, *extra: Argument) -> Command:
+    return Command(
+        name, "Recover by hand", "daemon", summary, f"recovery:{name}", (AGENT, *extra, NO_WAIT, TIMEOUT)
+    )
+
+
+def _letter(name: str, summary: str) -> Command:
+    return Command(name, "For agents", "nothing", summary, "")
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("", "Run", "fleet file", "open the screen; starts the daemon if none runs", "screen:open_screen"),
+    Command(
+        "--daemon", "Run", "fleet file", "supervise in the foreground, without a screen", "supervise:daemon"
+    ),
+    Command("up", "Run", "fleet file", "start the daemon in the background", "supervise:up"),
+    Command("down", "Run", "daemon", "stop the daemon; the agents run on", "supervise:down", (KILL,)),
+    Command(
+        "demo",
+        "Run",
+        "nothing",
+        "a small fleet of scripted agents that fail and are recovered",
+        "screen:demo",
+        (HEADLESS, KEEP),
+        json=True,
+    ),
+    Command(
+        "init",
+        "Set up",
+        "nothing",
+        "write a commented hhmrs.yaml for the agents found here",
+        "fleetfile:init",
+    ),
+    Command(
+        "check",
+        "Set up",
+        "fleet file",
+        "validate the fleet file; print the tree and each agent's worst case",
+        "fleetfile:check",
+        json=True,
+    ),
+    Command(
+        "doctor",
+        "Set up",
+        "nothing",
+        "check this machine and say how to mend what is wrong",
+        "machine:doctor",
+        json=True,
+    ),
+    Command("status", "Look", "state", "the fleet now", "status:status", json=True),
+    Command("events", "Look", "state", "the event log", "history:events", (FOLLOW, SINCE), json=True),
+    Command(
+        "explain",
+        "Look",
+        "state",
+        "why an agent is in its phase, and what happens next",
+        "history:explain",
+        (AGENT,),
+        json=True,
+    ),
+    Command(
+        "stats", "Look", "state", "recoveries, success rates, times and causes", "history:stats", json=True
+    ),
+    Command(
+        "logs", "Look", "state", "an agent's captured output", "panes:logs", (AGENT, LINES, COLOR), json=True
+    ),
+    _order("nudge", "type the rescue message into its pane"),
+    _order("resume", "end it and bring it back from its last checkpoint"),
+    _order("restart", "end it and start it afresh with a handoff"),
+    _order("reassign", "end it and start it on another profile or model", TO),
+    _order("escalate", "give up on it and call a person"),
+    _order("pause", "hands off: it runs on, unjudged"),
+    _order("unpause", "judge it again, from now"),
+    _order("stop", "end it, and leave it ended"),
+    _order("start", "start it after a stop"),
+    _order("clear", "close its incident, refill its budgets, remove the marker"),
+    Command(
+        "heal",
+        "Recover by hand",
+        "daemon",
+        "one immediate pass of detection and healing, or the daemon itself",
+        "supervise:heal",
+        (CHECK_NOW, START_DAEMON, VERBOSE, INTERVAL, THRESHOLD, TIMEOUT),
+        one_of=("--check-now", "--start-daemon"),
+    ),
+    Command(
+        "send",
+        "Talk",
+        "daemon",
+        "type text into an agent's pane",
+        "panes:send",
+        (AGENT, TEXT, ANSWER, NO_WAIT, TIMEOUT),
+    ),
+    Command("attach", "Talk", "daemon", "take over an agent's pane", "panes:attach", (AGENT,)),
+    _letter("beat", "I am alive, and this is how far I am"),
+    _letter("checkpoint", "what is done, and what comes next"),
+    _letter("done", "the task is finished"),
+    _letter("fail", "the task cannot be finished"),
+    _letter("ask", "a question for a person"),
+    Command("--version", "About", "nothing", "print the version", "about:version"),
+    Command("--help", "About", "nothing", "print this", "about:overview"),
+)
+
+BY_NAME: dict[str, Command] = {command.name: command for command in COMMANDS}

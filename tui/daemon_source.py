@@ -1,0 +1,167 @@
+"""The real fleet behind the screen: the ledger is read, tmux shows the panes, orders go by letter."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config.fleet import FleetSpec
+from ..config.loading import load_fleet
+from ..config.paths import StateDir
+from ..config.problems import ConfigError
+from ..controller.ledger import LedgerReader
+from ..controller.orders import send_order
+from ..controller.ports import Event, Terminals
+from ..controller.views import fleet_view
+from ..healing.agent import AgentState
+from ..healing.codec import load_state
+from ..healing.explain import explain
+from .commands.history import refreshed
+from .document import read_fleet
+from .feed import Snapshot
+
+NEWEST = 400
+"""Events of the fleet that a snapshot holds: enough for the bar and for the answers to orders."""
+OF_ONE = 300
+"""Events of the selected agent."""
+HISTORY = 500
+"""Lines of a pane above what it shows now."""
+
+
+class States(Mapping[str, AgentState]):
+    """Agent states that are read from their JSON only when somebody asks for one."""
+
+    def __init__(self, written: Mapping[str, dict[str, Any]]) -> None:
+        self._written = written
+        self._read: dict[str, AgentState] = {}
+
+    def __getitem__(self, agent: str) -> AgentState:
+        if agent not in self._read:
+            self._read[agent] = load_state(self._written[agent])
+        return self._read[agent]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._written)
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+
+@dataclass(slots=True)
+class _Book:
+    """What was read of the ledger so far. Only the feed's thread touches it."""
+
+    inode: int | None = None
+    version: int | None = None
+    seq: int = 0
+    newest: deque[Event] = field(default_factory=lambda: deque(maxlen=NEWEST))
+    focus: str | None = None
+    of_focus: deque[Event] = field(default_factory=lambda: deque(maxlen=OF_ONE))
+    states: States = field(default_factory=lambda: States({}))
+    live: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class DaemonSource:
+    """feed.Source on a state folder. `spec` may be None: then the screen shows, but knows less."""
+
+    def __init__(self, state_dir: StateDir, spec: FleetSpec | None, terminals: Terminals) -> None:
+        self._dir = state_dir
+        self._spec = spec
+        self._stamp = _stamp(spec)
+        self._terminals = terminals
+        self._reader = LedgerReader(state_dir.ledger)
+        self._book = _Book()
+        self._lock = threading.Lock()
+
+    def snapshot(self, focus: str | None) -> Snapshot:
+        """One look. Raises LedgerError or OSError when the ledger cannot be read."""
+        with self._lock:
+            now = time.time()
+            spec = self._current_spec()
+            self._read(focus)
+            view = fleet_view(self._dir, spec, now, reader=self._reader)
+            book = self._book
+            return Snapshot(
+                fleet=read_fleet(view.as_json(), {agent.id: agent.title for agent in view.agents}),
+                spec=spec,
+                events=tuple(book.newest),
+                focus=focus,
+                timeline=tuple(book.of_focus),
+                explain=self._explain(focus, spec, now),
+                states=book.states,
+            )
+
+    def pane(self, agent: str) -> list[str]:
+        return self._terminals.capture(agent, escapes=True, history=HISTORY)
+
+    def order(self, order: str, agent: str | None, args: Mapping[str, str]) -> str:
+        return send_order(self._dir, order, agent, args)
+
+    def attach_argv(self, agent: str) -> list[str]:
+        return ["tmux", "-L", self._terminals.socket, "-u", "attach-session", "-t", f"={agent}"]
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _read(self, focus: str | None) -> None:
+        """Bring the book up to date; nothing is read while the ledger has not changed."""
+        inode = _inode(self._dir)
+        if inode != self._book.inode:
+            self._book = _Book(inode=inode)
+        book = self._book
+        version = self._reader.version()
+        if version != book.version:
+            fresh = self._reader.events(since=book.seq)
+            book.seq = fresh[-1].seq if fresh else book.seq
+            book.newest.extend(fresh)
+            if book.focus == focus:
+                book.of_focus.extend(event for event in fresh if event.agent == focus)
+            book.states = States(self._reader.states())
+            book.live = self._reader.beats()
+            book.version = version
+        if focus != book.focus:
+            book.focus = focus
+            book.of_focus.clear()
+            if focus is not None:
+                book.of_focus.extend(self._reader.events(agent=focus))
+
+    def _explain(self, focus: str | None, spec: FleetSpec | None, now: float) -> tuple[str, ...]:
+        book = self._book
+        one = spec.agents.get(focus) if spec is not None and focus is not None else None
+        if one is None:
+            return (
+                ("it is no longer in the fleet file: it is watched, but nothing judges it",) if focus else ()
+            )
+        if focus not in book.states:
+            return ("it was never started by a daemon",)
+        state = refreshed(book.states[one.id], book.live.get(one.id, {}))
+        return tuple(explain(state, one, now).lines())
+
+    def _current_spec(self) -> FleetSpec | None:
+        """The fleet file as it is now; a broken one changes nothing, just as for the daemon."""
+        spec = self._spec
+        if spec is not None and (stamp := _stamp(spec)) != self._stamp:
+            self._stamp = stamp
+            try:
+                self._spec = load_fleet(spec.path)
+            except (ConfigError, OSError):
+                return spec
+        return self._spec
+
+
+def _stamp(spec: FleetSpec | None) -> int | None:
+    try:
+        return spec.path.stat().st_mtime_ns if spec is not None else None
+    except OSError:
+        return None
+
+
+def _inode(state_dir: StateDir) -> int | None:
+    try:
+        return state_dir.ledger.stat().st_ino
+    except OSError:
+        return None

@@ -1,0 +1,210 @@
+"""The status document (contract section 5) as the screen's own frozen values, every text made inert.
+
+The screen reads the same published document as scripts do, so it can show nothing that they cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..healing.agent import Phase
+from .looks import clean
+
+KINDS = ("beat", "output", "file", "transcript", "process")
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    n: int
+    strategy: str
+    at: float
+    outcome: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An open incident."""
+
+    id: str
+    agent: str
+    opened: float
+    symptom: str
+    cause: str
+    detail: str
+    tries: tuple[Try, ...] = ()
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent now. `evidence`: age in seconds per kind, None for none yet; `since`: epoch seconds."""
+
+    id: str
+    title: str
+    parent: str | None = None
+    profile: str = ""
+    model: str = ""
+    phase: Phase = Phase.UNKNOWN
+    since: float | None = None
+    attempt: int = 0
+    restarts: int = 0
+    reassigns: int = 0
+    pid: int | None = None
+    task: str = ""
+    progress: float | None = None
+    message: str = ""
+    cpu_pct: float = 0.0
+    memory_mb: float = 0.0
+    evidence: Mapping[str, float | None] = field(default_factory=dict)
+    incident: str | None = None
+    alive: bool = True
+    attached: bool = False
+    doing: str = ""
+    """The strategy under way and its stage, as `restart: verifying`."""
+    until: float | None = None
+    """When the stage or the limit ends, epoch seconds."""
+    orphan: bool = False
+
+    @property
+    def seat(self) -> str:
+        return f"{self.profile}:{self.model}" if self.model else self.profile
+
+    @property
+    def newest(self) -> tuple[str, float] | None:
+        """Kind and age of the newest evidence that the agent made; that its process is there counts last."""
+        known = [(value, kind) for kind, value in self.evidence.items() if value is not None]
+        seen = [one for one in known if one[1] != "process"] or known
+        return (min(seen)[1], min(seen)[0]) if seen else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A whole status document. `up`: a daemon is running; `at`: epoch seconds of the look."""
+
+    name: str
+    at: float
+    up: bool
+    mode: str = ""
+    uptime: float | None = None
+    cascade: str = ""
+    agents: tuple[Agent, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+    def agent(self, name: str | None) -> Agent | None:
+        return next((a for a in self.agents if a.id == name), None)
+
+    def trouble(self, agent: str) -> Trouble | None:
+        """The agent's open incident, if any."""
+        return next((t for t in self.troubles if t.agent == agent and t.outcome is None), None)
+
+    def title(self, agent: str | None) -> str:
+        found = self.agent(agent)
+        return found.title if found else clean(agent or "", 64)
+
+
+def moment(stamp: object) -> float | None:
+    """Epoch seconds of an ISO 8601 text; None when it is not one."""
+    if not isinstance(stamp, str):
+        return None
+    try:
+        return datetime.fromisoformat(stamp).timestamp()
+    except ValueError:
+        return None
+
+
+def read_fleet(document: Mapping[str, Any], titles: Mapping[str, str]) -> Fleet:
+    """A status document as values; `titles` by agent id, the id serves where one is missing."""
+    daemon = document.get("daemon") or {}
+    cascade = document.get("cascade")
+    return Fleet(
+        name=clean(document.get("fleet", ""), 40),
+        at=moment(document.get("at")) or 0.0,
+        up=bool(daemon),
+        mode=clean(daemon.get("mode", ""), 16),
+        uptime=_number(daemon.get("uptime_s")),
+        cascade=_cascade(cascade),
+        agents=tuple(_agent(a, titles) for a in _maps(document.get("agents"))),
+        troubles=tuple(_trouble(i) for i in _maps(document.get("incidents"))),
+    )
+
+
+def _maps(value: object) -> Iterable[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, (list, tuple)) else []
+
+
+def _cascade(value: object) -> str:
+    if isinstance(value, Mapping):
+        cause, agents = value.get("cause", "shared cause"), value.get("agents")
+        count = f" ({len(agents)} agents)" if isinstance(agents, (list, tuple)) else ""
+        return clean(f"{cause}{count}", 80)
+    return clean(value, 80) if value else ""
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _phase(value: object) -> Phase:
+    try:
+        return Phase(str(value))
+    except ValueError:
+        return Phase.UNKNOWN
+
+
+def _agent(raw: Mapping[str, Any], titles: Mapping[str, str]) -> Agent:
+    name = str(raw.get("id", ""))
+    evidence = raw.get("evidence") or {}
+    pid, alive = raw.get("pid"), bool(raw.get("alive", True))
+    task = raw.get("task_text") or raw.get("task")
+    step = raw.get("next") or {}
+    return Agent(
+        id=name,
+        title=clean(titles.get(name) or raw.get("title") or name, 64),
+        parent=raw.get("parent"),
+        profile=clean(raw.get("profile") or "", 40),
+        model=clean(raw.get("model") or "", 60),
+        phase=_phase(raw.get("phase")),
+        since=moment(raw.get("since")),
+        attempt=int(raw.get("attempt") or 0),
+        restarts=int(raw.get("restarts") or 0),
+        reassigns=int(raw.get("reassigns") or 0),
+        pid=pid if alive and isinstance(pid, int) else None,
+        task=clean(task or "", 200),
+        progress=_number(raw.get("progress")),
+        message=clean(raw.get("message") or "", 200),
+        cpu_pct=_number(raw.get("cpu_pct")) or 0.0,
+        memory_mb=_number(raw.get("memory_mb")) or 0.0,
+        evidence={kind: _number(evidence.get(kind)) for kind in KINDS},
+        incident=clean(raw["incident"], 80) if raw.get("incident") else None,
+        alive=alive,
+        attached=bool(raw.get("attached")),
+        doing=clean(f"{step.get('strategy')}: {raw.get('stage')}", 40) if step and raw.get("stage") else "",
+        until=moment(step.get("at")) if step else moment(raw.get("limited_until")),
+        orphan=bool(raw.get("orphan")),
+    )
+
+
+def _trouble(raw: Mapping[str, Any]) -> Trouble:
+    return Trouble(
+        id=clean(raw.get("id", ""), 80),
+        agent=str(raw.get("agent", "")),
+        opened=moment(raw.get("opened")) or 0.0,
+        symptom=clean(raw.get("symptom") or "", 40),
+        cause=clean(raw.get("cause") or "", 40),
+        detail=clean(raw.get("detail") or "", 200),
+        tries=tuple(
+            Try(
+                n=int(t.get("n") or 0),
+                strategy=clean(t.get("strategy") or "", 20),
+                at=moment(t.get("at")) or 0.0,
+                outcome=clean(t.get("outcome") or "", 20),
+                why=clean(t.get("why") or "", 200),
+            )
+            for t in _maps(raw.get("attempts"))
+        ),
+        outcome=raw.get("outcome"),
+    )

@@ -1,0 +1,188 @@
+"""The events of the system itself (`hhmrs_*`) for the orange bar, and all events as a timeline. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..controller.ports import Event
+from .document import Fleet, moment
+from .looks import age, clean
+from .tones import Tone
+
+QUIET_AFTER = 30.0
+"""Seconds without an intervention after which the bar goes away."""
+
+ICONS: dict[str, tuple[str, str, str]] = {
+    "hhmrs_timeout": ("⏱", "T", "timeout"),
+    "hhmrs_nudge": ("☞", ">", "nudge"),
+    "hhmrs_resume": ("▶", ">", "resume"),
+    "hhmrs_restart": ("↻", "@", "restart"),
+    "hhmrs_reassign": ("⇄", "~", "reassign"),
+    "hhmrs_escalation": ("↑", "^", "escalation"),
+    "hhmrs_recovered": ("✓", "v", "recovered"),
+    "hhmrs_failure": ("✗", "x", "failure"),
+    "hhmrs_cascade": ("≋", "#", "cascade"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissal:
+    """What the person waved away: events up to `seq`, and these incidents until they fail for good."""
+
+    seq: int = 0
+    incidents: frozenset[str] = frozenset()
+
+    def covers(self, event: Event) -> bool:
+        if event.seq <= self.seq:
+            return True
+        return event.type != "hhmrs_failure" and event.incident in self.incidents
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """What the bar says. `count`: events of this burst, a burst being events less than 30 s apart."""
+
+    seq: int
+    icon: str
+    who: str
+    agent: str | None
+    what: str
+    reason: str
+    count: int
+    seconds: int
+    incidents: frozenset[str]
+
+    def text(self) -> str:
+        """`Dir-Code timeout · 3 · 5s`"""
+        return f"{self.who} {self.what} · {self.count} · {age(self.seconds)}"
+
+
+def intervention(
+    events: Sequence[Event], fleet: Fleet, now: float, dismissed: Dismissal, plain: bool = False
+) -> Intervention | None:
+    """The bar's line, or None while it is quiet. `events` oldest first, `now` epoch seconds."""
+    shown = [e for e in events if e.type in ICONS and not dismissed.covers(e)]
+    if not shown:
+        return None
+    last = shown[-1]
+    seconds = now - (moment(last.at) or 0.0)
+    if seconds > QUIET_AFTER:
+        return None
+    burst = _burst(shown)
+    icon, plain_icon, what = ICONS[last.type]
+    return Intervention(
+        seq=last.seq,
+        icon=plain_icon if plain else icon,
+        who=fleet.title(last.agent) or "fleet",
+        agent=last.agent,
+        what=what,
+        reason=clean(last.data.get("reason") or last.data.get("proof") or "", 120),
+        count=len(burst),
+        seconds=max(0, int(seconds)),
+        incidents=frozenset(e.incident for e in burst if e.incident),
+    )
+
+
+def _burst(shown: Sequence[Event]) -> list[Event]:
+    burst = [shown[-1]]
+    for event in reversed(shown[:-1]):
+        if (moment(burst[-1].at) or 0.0) - (moment(event.at) or 0.0) > QUIET_AFTER:
+            break
+        burst.append(event)
+    return burst
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline."""
+
+    seq: int
+    clock: str
+    seconds: int | None
+    icon: str
+    what: str
+    why: str
+    tone: Tone
+
+
+_TONES: dict[str, Tone] = {
+    "hhmrs_recovered": Tone.GOOD,
+    "hhmrs_failure": Tone.BAD,
+    "agent_exited": Tone.SICK,
+    "agent_attempt_failed": Tone.SICK,
+    "agent_incident": Tone.SICK,
+    "agent_letter_refused": Tone.SICK,
+    "agent_asked": Tone.ASK,
+    "agent_done": Tone.GOOD,
+    "task_done": Tone.GOOD,
+    "task_failed": Tone.BAD,
+    "agent_started": Tone.BUSY,
+    "agent_adopted": Tone.BUSY,
+}
+
+
+def timeline(events: Iterable[Event], now: float, plain: bool = False) -> tuple[Moment, ...]:
+    """Newest first; `now` epoch seconds."""
+    return tuple(reversed([_moment(event, now, plain) for event in events]))
+
+
+def _moment(event: Event, now: float, plain: bool) -> Moment:
+    at = moment(event.at)
+    known = ICONS.get(event.type)
+    tone = _TONES.get(event.type) or (Tone.TRON if known else _family_tone(event.type))
+    icon = (known[1] if plain else known[0]) if known else ("-" if plain else "·")
+    return Moment(
+        seq=event.seq,
+        clock=clean(event.at[11:19], 8),
+        seconds=None if at is None else max(0, int(now - at)),
+        icon=icon,
+        what=known[2] if known else clean(event.type.replace("_", " "), 40),
+        why=tell(event),
+        tone=tone,
+    )
+
+
+def _family_tone(kind: str) -> Tone:
+    return Tone.HOLD if kind.startswith("operator_") else Tone.QUIET
+
+
+_NAMED = ("reason", "why", "proof", "question", "summary", "text", "message", "detail")
+_SHORT = (
+    "strategy",
+    "n",
+    "cause",
+    "symptom",
+    "level_from",
+    "level_to",
+    "status",
+    "signal",
+    "attempt",
+    "order",
+    "by",
+    "task",
+    "state",
+    "seq",
+)
+
+
+def tell(event: Event) -> str:
+    """The event in a few words, from whichever fields it has."""
+    data = event.data
+    if event.type == "agent_phase":
+        return clean(f"{data.get('from', '?')} -> {data.get('to', '?')}", 80)
+    if event.type == "hhmrs_reassign":
+        old = ":".join(str(data[k]) for k in ("old_profile", "old_model") if data.get(k))
+        new = ":".join(str(data[k]) for k in ("new_profile", "new_model") if data.get(k))
+        return clean(f"{old} -> {new}  {data.get('reason', '')}", 240)
+    if event.type in ICONS:
+        cause = str(data.get("cause") or "")
+        reason = str(data.get("reason") or data.get("proof") or "")
+        return clean(
+            "; ".join(part for part in (reason, "" if cause in reason else f"cause {cause}") if part), 240
+        )
+    facts = [f"{key.replace('_', ' ')} {data[key]}" for key in _SHORT if data.get(key) not in (None, "")]
+    words = [str(data[key]) for key in _NAMED if data.get(key)]
+    if event.type == "operator_outcome":
+        facts.append("done" if data.get("ok") else "refused")
+    return clean("; ".join([*words, ", ".join(facts)] if facts else words), 240)

@@ -1,0 +1,97 @@
+"""All keys from the table, and for those that are off now, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from ...healing.agent import Phase
+from ..keymap import grouped, spell
+from ..looks import LOOKS, Glyphs
+from ..themes import palette
+from ..tones import Tone
+from .confirm import Buttons
+
+
+class HelpScreen(ModalScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1,enter", "leave", "back"),
+        Binding("down,j", "scroll(1)"),
+        Binding("up,k", "scroll(-1)"),
+        Binding("pagedown,space", "scroll(10)"),
+        Binding("pageup", "scroll(-10)"),
+    ]
+
+    def __init__(self, glyphs: Glyphs, reasons: Mapping[str, str]) -> None:
+        """`reasons`: why a key is off, by the key's id."""
+        super().__init__()
+        self._glyphs = glyphs
+        self._reasons = reasons
+
+    def compose(self) -> ComposeResult:
+        dark = self.app.current_theme.dark
+        with Vertical(classes="dialog"):
+            with VerticalScroll():
+                yield Static(self._keys(dark), markup=False)
+                yield Static(self._phases(dark), markup=False)
+            yield Buttons(dark, None, "back")
+
+    def _keys(self, dark: bool) -> Text:
+        colours, text = palette(dark), Text()
+        for group, keys in grouped():
+            text.append(f"{group}\n", Style(color=colours[Tone.TEXT], bold=True))
+            for key in keys:
+                reason = self._reasons.get(key.id)
+                names = " ".join(spell(name) for name in key.keys)
+                text.append(
+                    f"  {names:<14}",
+                    Style(color=colours[Tone.QUIET if reason else Tone.BUSY], bold=not reason),
+                )
+                text.append(f"{key.about}\n", colours[Tone.QUIET if reason else Tone.TEXT])
+                if reason:
+                    text.append(f"{'':<16}off: {reason}\n", colours[Tone.SICK])
+            text.append("\n")
+        return text
+
+    def _phases(self, dark: bool) -> Text:
+        colours = palette(dark)
+        text = Text().append("Phases\n", Style(color=colours[Tone.TEXT], bold=True))
+        for phase, words in PHASES.items():
+            mark = f"  {self._glyphs.phase(phase)} {phase.value:<12}"
+            text.append(mark, Style(color=colours[LOOKS[phase].tone], bold=True))
+            text.append(words + "\n", colours[Tone.TEXT])
+        text.append("  orange is kept for interventions: the bar on top and the agents they act on\n",
+                    colours[Tone.QUIET])  # fmt: skip
+        return text
+
+    def action_leave(self) -> None:
+        _ = self.dismiss(None)
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+PHASES: dict[Phase, str] = {
+    Phase.STARTING: "its attempt began, nothing proved yet",
+    Phase.WORKING: "it makes progress",
+    Phase.IDLE: "alive with nothing to do",
+    Phase.WAITING: "a person must answer it",
+    Phase.LIMITED: "its provider said: not before a time",
+    Phase.STALLED: "no sign of life for too long",
+    Phase.LOOPING: "alive, but no progress for too long",
+    Phase.EXITED: "its process ended",
+    Phase.RECOVERING: "a recovery is under way",
+    Phase.ESCALATED: "healing gave up: a person is needed",
+    Phase.PAUSED: "hands off, by a person",
+    Phase.STOPPED: "ended by a person",
+    Phase.DONE: "finished its work",
+    Phase.UNKNOWN: "cannot be seen now; never acted on",
+}

@@ -1,0 +1,87 @@
+"""The agent's pane in its own colours: a capture goes in, only lines that differ are decoded and painted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from ..looks import clean
+from ..tones import Tone
+from .lines import LineView
+
+_SGR = re.compile(r"\x1b\[([0-9;:]*)m")
+_ANY_ESCAPE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])?"
+)
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+_CARRIED = 16
+"""At most this many colour changes are carried from line to line; tmux never needs more."""
+
+
+def tame(line: str, width: int = 500) -> str:
+    """Keep text and colours of one captured line; every other control or escape is dropped."""
+    kept = _ANY_ESCAPE.sub(lambda m: m[0] if _SGR.fullmatch(m[0]) else "", line[: width * 20])
+    return _CONTROL.sub("", kept.replace("\t", "    "))
+
+
+def settle(lines: Sequence[str]) -> list[str]:
+    """Each line made to stand alone: tmux carries colours on to the next line, we decode line by line."""
+    carry: list[str] = []
+    settled: list[str] = []
+    for raw in lines:
+        line = tame(raw)
+        settled.append("".join(f"\x1b[{codes}m" for codes in carry) + line)
+        for codes in _SGR.findall(line):
+            if codes in ("", "0"):
+                carry = []
+            else:
+                carry = [*carry, codes][-_CARRIED:] if not codes.startswith("0;") else [codes]
+    while settled and not _ANY_ESCAPE.sub("", settled[-1]).strip():
+        settled.pop()
+    return settled
+
+
+class PaneView(LineView):
+    """Follows the bottom of the pane, as a terminal does, until one scrolls up."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, follow=True)
+        self.agent: str | None = None
+        self._decoded: dict[str, Text] = {}
+
+    def take(self, agent: str | None, lines: Sequence[str], fault: str = "") -> None:
+        """Show a capture of `agent`'s pane, or `fault` instead."""
+        if agent != self.agent:
+            self.agent = agent
+            self._follow = True
+            self.scroll_to(0, 0, animate=False, immediate=True)
+        settled = [f"\x1b[2m{clean(fault)}\x1b[0m"] if fault else settle(lines)
+        known = self._decoded
+        self._decoded = {line: known.get(line) or Text.from_ansi(line) for line in dict.fromkeys(settled)}
+        wide = max((text.cell_len for text in self._decoded.values()), default=0)
+        self.show(settled, wide)
+
+    def draw(self, index: int) -> Text:
+        return self._decoded[str(self._keys[index])].copy()
+
+
+class StillView(LineView):
+    """A list of ready-made lines that changes now and then: the timeline, the explanation."""
+
+    def put(self, lines: Sequence[tuple[tuple[str, Tone], ...]]) -> None:
+        """Each line is a row of (text, tone) pieces."""
+        wide = max((sum(len(piece) for piece, _ in line) for line in lines), default=0)
+        self.show(tuple(lines), wide)
+
+    def draw(self, index: int) -> Text:
+        colours = self.colours
+        text = Text()
+        pieces = self._keys[index]
+        if isinstance(pieces, tuple):
+            for piece, tone in pieces:
+                text.append(piece, colours[tone])
+        return text
