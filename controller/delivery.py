@@ -63,7 +63,9 @@ class Deliveries:
         self._store.store(after)
         said = (after.completed, after.files, after.next, after.data)
         new = before is None or said != (before.completed, before.files, before.next, before.data)
-        return e.CheckpointReceived(letter.agent, at, after.seq, new and any(said), len(after.completed))
+        return e.CheckpointReceived(
+            letter.agent, at, after.seq, new and any(said), len(after.completed), len(after.files)
+        )
 
 
 _PLAIN: dict[str, Callable[[str, float, dict[str, Any]], e.Evidence]] = {

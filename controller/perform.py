@@ -24,6 +24,7 @@ from .starting import Starter
 from .timestamps import to_iso
 
 TAIL = 60
+TRIM_EVERY = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class Performer:
             seq=self.checkpoints.next_seq(spec.id), created_at=to_iso(self.clock.now()),
         )  # fmt: skip
         self.checkpoints.store(new)
+        if new.seq % TRIM_EVERY == 0:
+            self.snapshots.trim(spec.id)
         return [e.CheckpointTaken(spec.id, self.clock.now(), new.seq, new.resumable)]
 
     def _snapshot(self, spec: AgentSpec) -> Snapshot | None:

@@ -13,6 +13,7 @@ from typing import Any
 from ..config.fleet import AgentSpec, Probe
 from ..healing import evidence as e
 from ..healing.agent import HELD, AgentState, Stage
+from ..healing.detect import limits
 from .engine import Engine
 from .perform import Performer
 from .ports import Clock, Identity
@@ -101,11 +102,18 @@ class Rounds:
         """Live values for those who only read: what changed since the last time."""
         fresh: dict[str, dict[str, object]] = {}
         for agent, state in self._engine.states.items():
-            values = _live_values(state)
+            values = _live_values(state) | {"missed": self._missed(agent, state)}
             if self._told.get(agent) != values:
                 fresh[agent] = self._told[agent] = values
         if fresh:
             await asyncio.to_thread(self._beats, fresh)
+
+    def _missed(self, agent: str, state: AgentState) -> int:
+        """Heartbeat intervals without any life, for agents whose silence counts."""
+        spec = self._engine.fleet.agents.get(agent)
+        if spec is None or limits(state, spec).silence is None:
+            return 0
+        return int(max(0.0, self._clock.now() - state.last_life) // spec.policy.heartbeat_interval)
 
     async def _prompt(self) -> None:
         """Type the prompt of agents that take none on their command line, once they are ready for it."""

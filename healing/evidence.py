@@ -138,6 +138,7 @@ class CheckpointReceived:
     seq: int
     new: bool
     completed: int = 0
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,12 @@ def _beat(s: AgentState, ev: e.BeatReceived, spec: AgentSpec) -> Change:
 def _checkpoint(s: AgentState, ev: e.CheckpointReceived, spec: AgentSpec) -> Change:
     s = replace(s, checkpoint=ev.seq, resumable=True)
     change = Change(
-        s, (event(s, "checkpoint_stored", ev.at, seq=ev.seq, by="agent", completed=ev.completed),)
+        s,
+        (
+            event(
+                s, "checkpoint_stored", ev.at, seq=ev.seq, by="agent", completed=ev.completed, files=ev.files
+            ),
+        ),
     )
     if ev.new:
         return change.then(

@@ -7,10 +7,14 @@ import json
 import os
 import random
 import signal
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 Script = Callable[..., list[str]]
 RESTLESS = {"max_restarts": 50, "max_llm_retries": 0, "backoff": {"initial": "10ms", "max": "20ms"}}
@@ -85,9 +89,33 @@ def test_killed_at_any_instant_nothing_is_lost_and_at_most_the_cut_off_step_repe
     assert kills >= 4
 
 
+@pytest.fixture
+def notified() -> Iterator[tuple[str, list[bytes]]]:
+    """(an Apprise URL of a receiver on this machine, what it has received)."""
+    received: list[bytes] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any, **__: Any) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"json://127.0.0.1:{server.server_port}", received
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
 def test_sigstop_at_every_start_walks_the_whole_ladder_then_silence(
-    make_fleet: Any, script: Script, tmp_path: Path
+    make_fleet: Any, script: Script, notified: tuple[str, list[bytes]]
 ) -> None:
+    url, received = notified
     sleeper = script("sleeper")
     fleet = make_fleet(
         {
@@ -102,6 +130,7 @@ def test_sigstop_at_every_start_walks_the_whole_ladder_then_silence(
             },
         },
         policy={"verify_within": "1s", "heartbeat_interval": "500ms"},
+        notify=[url],
     )
     fleet.up()
     started = fleet.wait_event("agent_started", agent="worker")[0]
@@ -117,10 +146,12 @@ def test_sigstop_at_every_start_walks_the_whole_ladder_then_silence(
     assert types["hhmrs_failure"] == 1
     assert types["hhmrs_recovered"] == 0
     assert fleet.phase("worker") == "escalated"
+    fleet.wait(lambda: received, 10, "the notification")
     seen = len(fleet.events(agent="worker"))
     fleet.run("heal", "--check-now")
     assert [x for x in fleet.events(agent="worker")[seen:] if x.type.startswith("hhmrs_")] == []
     assert fleet.run("status").returncode == 1
+    assert len(received) == 1
     cleared = fleet.run("clear", "worker")
     assert cleared.returncode == 0, cleared.stderr + cleared.stdout
     assert not (fleet.workspace("worker") / ".ESCALATION_REQUIRED").exists()
