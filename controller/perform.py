@@ -129,6 +129,10 @@ class Performer:
         self._snapshot(spec)
         return self._end(spec, state)
 
+    def end_stray(self, agent: str) -> list[Identity]:
+        """End what is left of an agent that the fleet file no longer names. Returns survivors."""
+        return self.processes.end_tagged(self.starter.token(agent), grace=self.fleet.policy.kill_grace)
+
     def _end(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
         """End every process of the agent we can find: the pane's, the one we know, the tagged ones."""
         roots: dict[int, Identity] = {}

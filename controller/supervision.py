@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from ..config.fleet import AgentSpec, FleetSpec
 from ..config.loading import ConfigError, load_fleet
 from ..config.paths import StateDir
 from ..healing import evidence as e
-from ..healing.agent import HELD, Happening
-from ..healing.codec import dump_state, load_state
-from ..healing.transitions import plain_start
+from ..healing.agent import Happening
+from ..healing.codec import load_state
 from .adoption import match, orphans
 from .checkpoints import CheckpointStore
 from .clock import SteadyClock
 from .comms import CommsLog, comms_for
 from .delivery import Deliveries
+from .ending import end_fleet
 from .engine import Engine
 from .inbox import OPERATOR, Inbox
 from .inotify import InboxWatch
 from .launching import read_report
 from .ledger import SqliteLedger
+from .ledger_errors import LedgerError
 from .observer import Observer
 from .perform import Performer
-from .ports import Identity, PaneView, Row, TerminalsError
+from .ports import Identity, PaneView, Row
 from .processes import ProcessTable
 from .reception import Reception
 from .rounds import Rounds
@@ -41,6 +42,8 @@ from .workspaces import Workspaces
 log = logging.getLogger(__name__)
 
 METRICS_EVERY = 60.0
+AT_ONCE = 32
+"""Threads for what may block: acts, looks at processes, snapshots."""
 NEWS_DELAY = 0.5
 """Seconds by which the news of a changed file may be late."""
 
@@ -104,6 +107,8 @@ class Supervision:
     async def run(self) -> None:
         """Supervise until `go_down`. Raises TerminalsError when tmux cannot be started at all."""
         loop = asyncio.get_running_loop()
+        # Ending a tree may take its whole grace: one stubborn agent must not keep the others waiting.
+        loop.set_default_executor(ThreadPoolExecutor(AT_ONCE))
         await asyncio.to_thread(self.terminals.ensure)
         fastest = min((a.policy.heartbeat_interval for a in self.fleet.agents.values()), default=30.0)
         self._observer = Observer(
@@ -132,12 +137,23 @@ class Supervision:
         self._watch.close()
         self.workspaces.stop()
         if self._kill_all:
-            await asyncio.to_thread(self._end_everything)
+            await asyncio.to_thread(
+                end_fleet,
+                self.fleet,
+                self.engine.states,
+                self.performer,
+                self._ledger,
+                self.terminals,
+                self.clock,
+            )
 
     async def _metrics(self) -> None:
         while True:
             await asyncio.sleep(METRICS_EVERY)
-            await asyncio.to_thread(self._ledger.refresh_metrics, self.clock.now())
+            try:
+                await asyncio.to_thread(self._ledger.refresh_metrics, self.clock.now())
+            except LedgerError as error:
+                log.error("cannot refresh the metrics: %s", error)
 
     def _emit(self, evidence: e.Evidence) -> None:
         self.engine.emit(evidence)
@@ -253,25 +269,6 @@ class Supervision:
         """Stop supervising; with `kill`, every agent's process tree ends too."""
         self._kill_all = self._kill_all or kill
         self.engine.stop()
-
-    def _end_everything(self) -> None:
-        rows: list[Row] = []
-        for agent, state in self.engine.states.items():
-            survivors = self.performer.end_everything(self.fleet.agents[agent], state)
-            if survivors:
-                log.error("agent %s: pids %s would not die", agent, [s.pid for s in survivors])
-            now = self.clock.now()
-            over = replace(
-                state, alive=False, pid=None, incident=None if state.phase not in HELD else state.incident
-            )
-            if state.phase not in HELD:
-                # The next daemon starts it as it starts any agent, not as the recovery of a death.
-                over = plain_start(over)
-            note = Happening("agent_stopped_with_fleet", agent, now)
-            rows.append(Row(agent, dump_state(over), (note,)))
-        self._ledger.append(rows)
-        with contextlib.suppress(TerminalsError):
-            self.terminals.kill_server()
 
     def reload(self) -> str:
         """Read the fleet file again; the problem in words, or empty. An invalid file changes nothing."""
