@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 QUIET = 2.0
 """Seconds without a file change before the supervisor takes its own checkpoint."""
 BETWEEN_CHECKPOINTS = 30.0
+MEASURE_EVERY = 2.0
+TELL_QUIET_EVERY = 5.0
 PROBE_TIMEOUT = 5.0
 
 Beats = Callable[[Mapping[str, Mapping[str, object]]], None]
@@ -41,6 +43,8 @@ class Rounds:
         self._table = table
         self._clock = clock
         self._beats = beats
+        self._measured_at: float | None = None
+        self._stopped: dict[str, bool] = {}
         self._told: dict[str, dict[str, object]] = {}
         self._changed_at: dict[str, float] = {}
         self._taken_at: dict[str, float] = {}
@@ -49,7 +53,7 @@ class Rounds:
 
     def tasks(self, fastest: float) -> list[Coroutine[Any, Any, None]]:
         """The rounds to run beside the engine. `fastest`: the shortest heartbeat interval of the fleet, s."""
-        measure = min(5.0, max(0.3, fastest / 4))
+        measure = min(MEASURE_EVERY, max(0.3, fastest / 4))
         return [
             self._every(measure, self._measure),
             self._every(1.0 if fastest >= 4 else 0.3, self._tell),
@@ -82,9 +86,15 @@ class Rounds:
         }
         if not roots:
             return
+        before, now = self._measured_at, self._clock.now()
         measured = await asyncio.to_thread(self._table.measure, roots)
-        now = self._clock.now()
+        self._measured_at = now
         for agent, m in measured.items():
+            told = self._engine.states[agent].trace.process if agent in self._engine.states else None
+            moved = m.cpu_grew or m.busy_children or m.stopped != self._stopped.get(agent, False)
+            if not moved and told is not None and now - told < TELL_QUIET_EVERY:
+                continue  # nothing new is not worth a state and a row each time
+            self._stopped[agent] = m.stopped
             self._engine.emit(
                 e.ProcessMeasured(
                     agent,
@@ -95,6 +105,7 @@ class Rounds:
                     m.cpu_pct,
                     m.memory_mb,
                     m.threads,
+                    before,
                 )
             )
 

@@ -53,6 +53,7 @@ class ProcessMeasured:
     """One look at the process tree. `cpu_grew`: the tree used CPU since the last look.
 
     `busy_children` are the ages (s) of descendants whose own CPU time or I/O grew since the last look.
+    Growth happened some time after `looked_before`, and nobody knows when: that is the time it counts for.
     `stopped`: the main process is in state T. `cpu_pct` is of one core, `memory_mb` the tree's RSS."""
 
     agent: str
@@ -63,6 +64,7 @@ class ProcessMeasured:
     cpu_pct: float
     memory_mb: float
     threads: int
+    looked_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,8 @@ class StepFinished:
     """An action came to its end. `key` names it; `ok` False carries `why`.
 
     After ClearGround `undead` means the tree would not die, and `resumable` that the chosen checkpoint
-    holds something. After a nudge `ok` means it was delivered, never that it helped."""
+    holds something. After a nudge `ok` means it was delivered, never that it helped. `denied`: the system
+    did not permit it, and would not the next time either."""
 
     agent: str
     at: float
@@ -272,6 +275,7 @@ class StepFinished:
     why: str = ""
     undead: bool = False
     resumable: bool = False
+    denied: bool = False
 
 
 Evidence: TypeAlias = (

@@ -168,9 +168,10 @@ def _measured(s: AgentState, ev: e.ProcessMeasured, spec: AgentSpec) -> Change:
     )
     if not s.alive:
         return Change(s)
-    change = life(s, ev.at, "cpu", spec) if ev.cpu_grew else Change(s)
+    grown_at = ev.at if ev.looked_before is None else max(ev.looked_before, s.started)
+    change = life(s, grown_at, "cpu", spec) if ev.cpu_grew else Change(s)
     if any(age <= spec.policy.tool_timeout for age in ev.busy_children):
-        change = change.then(progress(change.state, ev.at, "cpu", "a child process worked", spec))
+        change = change.then(progress(change.state, grown_at, "cpu", "a child process worked", spec))
     return change
 
 
@@ -353,9 +354,7 @@ def _step(s: AgentState, ev: e.StepFinished, spec: AgentSpec) -> Change:
     if recovery.stage is Stage.CLEARING:
         return _cleared(s, ev)
     if recovery.stage is Stage.STARTING and not ev.ok:
-        return _fell(
-            s, ev.at, "exited", "permission" if "permission" in ev.why.lower() else "crash", ev.why, spec
-        )
+        return _fell(s, ev.at, "exited", "permission" if ev.denied else "crash", ev.why, spec)
     if recovery.stage is Stage.VERIFYING and not ev.ok:
         return end_attempt(s, ev.at, ok=False, why=ev.why)
     return Change(s)

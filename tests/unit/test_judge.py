@@ -120,6 +120,14 @@ def test_cpu_is_life_and_a_working_child_is_progress_for_tool_timeout(bench: Ben
     assert bench.incident().cause == "looping"
 
 
+def test_cpu_counts_for_the_look_before_for_nobody_knows_when_it_grew(bench: Bench) -> None:
+    bench.tell(e.ProcessMeasured, True, (), True, 5.0, 10.0, 1, looked_before=T0 + 0.5, after=4.0)
+    bench.look(56.0)
+    assert not bench.in_trouble()
+    bench.look(0.6)
+    assert bench.in_trouble(), "60 s after the last look that can have been before its last CPU time"
+
+
 def test_a_repeat_is_not_progress_whatever_its_digits_times_and_colours(bench: Bench) -> None:
     lines = ["\x1b[32m12:00:01 step 1 of 9 id 0xdeadbeef\x1b[0m", "13:59:59 step 77 of 9 id 0xfeed0001"]
     bench.tell(e.OutputSeen, (lines[0],))
