@@ -31,11 +31,14 @@ class Deliveries:
         self._clock = clock
         self._one_reader = threading.Lock()
 
-    def collect(self, spec: AgentSpec, attempt: int, task: str | None) -> Delivered:
-        """Everything in the agent's inbox that belongs to `attempt`. Checkpoints are on disk afterwards."""
+    def collect(self, spec: AgentSpec, attempt: Callable[[], int], task: str | None) -> Delivered:
+        """Everything in the agent's inbox that belongs to its attempt. Checkpoints are on disk afterwards.
+
+        The attempt's number is asked for when the inbox is opened, not when somebody thought of opening it:
+        it may have risen meanwhile, and the letters of the new attempt are not to be refused."""
         delivered = Delivered()
         with self._one_reader:
-            while letters := self._inbox.drain(spec.id, attempt):
+            while letters := self._inbox.drain(spec.id, attempt()):
                 for letter in letters:
                     delivered.letters.append(letter)
                     delivered.evidence.extend(self._evidence(letter, task))

@@ -61,7 +61,7 @@ class Performer:
         try:
             return rules[type(action)](action, state, spec)
         except (OSError, TerminalsError, LaunchError, SnapshotError, ValueError) as error:
-            return self._over(action, ok=False, why=str(error))
+            return self._over(action, ok=False, why=str(error), denied=isinstance(error, PermissionError))
 
     def _over(self, action: a.Action, *, ok: bool = True, why: str = "", **more: bool) -> Outcome:
         return Outcome([e.StepFinished(action.agent, self.clock.now(), action.key, ok, why, **more)])
@@ -78,7 +78,7 @@ class Performer:
             return self._over(
                 action, ok=False, why=f"pids {pids} would not die, even by SIGKILL", undead=True
             )
-        delivery = self.deliveries.collect(spec, state.attempt, task)
+        delivery = self.deliveries.collect(spec, lambda: state.attempt, task)
         taken = self._own_checkpoint(spec, state, task, snapshot)
         best = self.checkpoints.last_good(spec.id, task)
         resumable = best is not None and best.resumable

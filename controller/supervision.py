@@ -23,11 +23,12 @@ from .comms import CommsLog, comms_for
 from .delivery import Deliveries
 from .ending import end_fleet
 from .engine import Engine
-from .inbox import OPERATOR, Inbox
+from .inbox import Inbox
 from .inotify import InboxWatch
 from .launching import read_report
 from .ledger import SqliteLedger
 from .ledger_errors import LedgerError
+from .mailroom import Mailroom
 from .observer import Observer
 from .perform import Performer
 from .ports import Identity, PaneView, Row
@@ -72,8 +73,8 @@ class Supervision:
         self.clock = SteadyClock()
         self.terminals = TmuxTerminals(f"hhmrs-{fleet.fleet}", state_dir.tmux_conf)
         self.table = ProcessTable()
-        self._watch = InboxWatch()
-        self.inbox = Inbox(state_dir, self._emit, self.clock, self._watch)
+        watch = InboxWatch()
+        self.inbox = Inbox(state_dir, self._emit, self.clock, watch)
         store = CheckpointStore(state_dir)
         self.deliveries = Deliveries(self.inbox, store, self.clock)
         starter = Starter(fleet, state_dir, self.terminals, self.table, store, self.clock)
@@ -96,10 +97,10 @@ class Supervision:
         self.reception = Reception(
             self.engine, self.deliveries, self.terminals, self.clock, self, self._in_thread
         )
+        self.mailroom = Mailroom(self.engine, self.deliveries, self.reception, watch)
         self.engine.observers.append(self._write_comms)
         self.engine.evidence_seen.append(self._follow)
         self._observer: Observer | None = None
-        self._reading: set[str] = set()
         self._background: set[asyncio.Future[None]] = set()
 
     # -- life -----------------------------------------------------------------------------------
@@ -123,18 +124,16 @@ class Supervision:
         await self._observer.start()
         self.inbox.make_operator()
         self._adopt_all(await asyncio.to_thread(self.terminals.panes))
-        loop.add_reader(self._watch.fileno(), self._letters_came)
         self._ready()
         async with asyncio.TaskGroup() as group:
             rounds = [group.create_task(c) for c in self.rounds.tasks(fastest)]
             rounds.append(group.create_task(self._metrics()))
-            self._read_everything()
+            self.mailroom.open()
             await self.engine.run()
             for task in rounds:
                 task.cancel()
-        loop.remove_reader(self._watch.fileno())
+        self.mailroom.close()
         await self._observer.stop()
-        self._watch.close()
         self.workspaces.stop()
         if self._kill_all:
             await asyncio.to_thread(
@@ -228,37 +227,6 @@ class Supervision:
     def _server_lost(self) -> None:
         log.error("the tmux server is gone; it is started anew, and the agents with it")
         self._in_thread(self.terminals.ensure)
-
-    # -- letters --------------------------------------------------------------------------------
-
-    def _letters_came(self) -> None:
-        for agent in self._watch.read():
-            self._read_letters(agent)
-
-    def _read_everything(self) -> None:
-        """What arrived while nobody watched."""
-        for agent in [*self.engine.states, OPERATOR]:
-            self._read_letters(agent)
-
-    def _read_letters(self, agent: str) -> None:
-        if agent == OPERATOR:
-            self.reception.read()
-            return
-        state = self.engine.states.get(agent)
-        # While its ground is cleared the performer drains the inbox under the old attempt.
-        if state is None or (state.recovery is not None and self.engine.busy(agent)):
-            if state is not None and agent not in self._reading:
-                self._reading.add(agent)
-                asyncio.get_running_loop().call_later(0.05, self._read_again, agent)
-            return
-        spec = self.fleet.agents[agent]
-        delivered = self.deliveries.collect(spec, state.attempt, state.task.id if state.task else None)
-        if delivered.letters:
-            self.engine.deliver(delivered.evidence, delivered.letters)
-
-    def _read_again(self, agent: str) -> None:
-        self._reading.discard(agent)
-        self._read_letters(agent)
 
     # -- what an order may ask ------------------------------------------------------------------
 
