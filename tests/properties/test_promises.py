@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +20,13 @@ from hhmrs.healing.ladder import next_rung
 from hhmrs.healing.simulate import Simulation
 from hhmrs.healing.transitions import Change, enter, recovered
 
+SEEDS = int(os.environ.get("HHMRS_SEEDS", "12"))
+"""`script/soak` asks for more."""
+
 MakeSpec = Callable[..., AgentSpec]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_no_promise_is_broken_in_six_simulated_hours(make_spec: MakeSpec, seed: int) -> None:
     specs = [make_spec(f"a{i}", alternates=i % 3, stable_after=600.0) for i in range(8)]
     report = Simulation(specs, f"seed-{seed}").run(6)
