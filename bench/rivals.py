@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +21,7 @@ WANTED = ("supervisor==4.3.0", "circus==0.19.0")
 PATIENCE = 30.0
 """Seconds after which something that was started, or was to end, counts as broken."""
 
-Programs = dict[str, Sequence[str]]
+Programs = Mapping[str, Sequence[str]]
 """Name of a program -> its argv."""
 
 

@@ -19,9 +19,9 @@ _AUTONOMOUS = {
 
 _HEAD = """\
 # What runs here and what is done when it hangs, loops or dies.
-#   hhmrs check     is this file right, and how long until a person is asked at worst
-#   hhmrs rehearse  what would be done in simulated trouble, without starting anything
-#   hhmrs up        start; `hhmrs` alone opens the screen
+#   hhmrs check    is this file right, and how long until a person is asked at worst
+#   hhmrs up       start; `hhmrs` alone opens the screen
+#   hhmrs status   how it stands
 fleet: {fleet}
 
 policy:                         # for all agents; any agent may override any key in its own `policy:`
@@ -60,6 +60,7 @@ _NONE_FOUND = """\
   worker:
     command: [sh, -c, 'n=0; while sleep 5; do n=$((n+1)); echo "step $n"; done']
     workspace: work/worker      # inside this folder, made if missing
+    liveness: [process]         # a plain program: that it runs is all there is to ask
 """
 
 

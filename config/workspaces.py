@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .problems import inert
@@ -34,3 +35,11 @@ def resolve_workspace(given: str | None, folder: Path, *, allow_outside: bool) -
         expected = "a folder inside the fleet file's or `allow_outside: true`"
         raise WorkspaceError(f"{inert(given)!r} leads outside, expected {expected}")
     return resolved
+
+
+def refuse_link(workspace: Path) -> None:
+    """Raises WorkspaceError when the way to a resolved workspace leads over a link by now: it is the agent's
+    folder, and the agent is not trusted with where we read and write."""
+    if os.path.realpath(workspace) != str(workspace):
+        shown = inert(str(workspace), 300)
+        raise WorkspaceError(f"workspace {shown} is now a link to elsewhere; mend it, then `clear`")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..healing import evidence as e
-from ..healing.agent import AgentState, Stage
+from ..healing.agent import AgentState, Phase, Stage
+from ..healing.transitions import giving_way
 from .launching import Report
 from .ports import Clock, Identity, PaneView, Processes
 
@@ -24,26 +25,30 @@ def match(
     """What became of this agent while no daemon looked."""
     now = clock.now()
     attempt = state.attempt
+    # tmux answers, so whoever could not be seen before is seen now.
+    seen: tuple[e.Evidence, ...] = (e.SeenAgain(state.id, now),) if state.phase is Phase.UNKNOWN else ()
     if pane is not None and pane.attempt == attempt:
         mine = report if report and report.attempt == attempt else None
-        if pane.dead or mine is None or mine.over:
+        if pane.dead or (mine is not None and mine.over):
             return _ended(state, pane, mine, now)
-        who = processes.identify(mine.pid) if mine.pid is not None else None
-        if who is not None:
-            adopted = e.ProcessAdopted(state.id, now, attempt, who.pid, who.created, pane.pane)
-            return Found((adopted,), who)
-    if state.pid is not None and state.created is not None and state.alive:
-        who = Identity(state.pid, state.created)
-        if processes.alive(who) and _between(state):
-            # The old tree of a recovery that was cut off; its step is handed out again and ends it.
-            return Found((), None)
+        if mine is not None and (who := mine.who(processes.identify)):
+            return _running(state, who, pane.pane, now)
+        # Its launcher is only just starting, or its report is lost.
     if not state.alive:
-        return Found((), None)
-    return Found((e.ProcessExited(state.id, now, attempt, None, None),), None)
+        return Found(seen, None)
+    if state.pid is not None and state.created is not None:
+        who = Identity(state.pid, state.created)
+        if processes.alive(who):
+            if giving_way(state):
+                # The old tree of a recovery that was cut off; its step is handed out again and ends it.
+                return Found((), None)
+            return _running(state, who, pane.pane if pane else state.pane or "", now)
+    return Found((e.ProcessExited(state.id, now, attempt, None, None, lost=pane is None),), None)
 
 
-def _between(state: AgentState) -> bool:
-    return state.recovery is not None and state.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+def _running(state: AgentState, who: Identity, pane: str, now: float) -> Found:
+    """It lives. Without a pane it will be Unseen: unknown is not dead."""
+    return Found((e.ProcessAdopted(state.id, now, state.attempt, who.pid, who.created, pane),), who)
 
 
 def _ended(state: AgentState, pane: PaneView, report: Report | None, now: float) -> Found:

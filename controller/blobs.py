@@ -41,7 +41,8 @@ class Known:
 
 @dataclass(slots=True)
 class Reading:
-    """One pass over the files of a workspace; `seen` and `skipped` are complete when `stream` has ended."""
+    """One pass over the files of a workspace; `seen`, `held` and `skipped` are complete when `stream` has
+    ended. `held`: how many files went into the snapshot."""
 
     workspace: Path
     paths: Sequence[bytes]
@@ -49,19 +50,46 @@ class Reading:
     limits: Limits
     seen: dict[bytes, Known] = field(default_factory=dict)
     skipped: list[bytes] = field(default_factory=list)
+    held: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether `seen` tells of every file in the snapshot; none is too young to be remembered."""
+        return len(self.seen) == self.held
+
+    def unchanged(self) -> bool:
+        """Whether the workspace holds exactly the known files, none of them changed since it was read."""
+        if len(self.paths) != len(self.known):
+            return False
+        with Tree(self.workspace) as tree:
+            return all(self._as_known(tree, path) for path in self.paths)
+
+    def _as_known(self, tree: Tree, path: bytes) -> bool:
+        folder, old = tree.within(path), self.known.get(path)
+        if folder is None or old is None:
+            return False
+        try:
+            found = os.stat(path.rpartition(b"/")[2], dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            return False
+        return _mark(found) == old.mark
 
     def stream(self) -> Iterator[bytes]:
-        """Commands for `git fast-import`: one parentless commit at DRAFT. Unreadable files are skipped."""
+        """Commands for `git fast-import`: one parentless commit at DRAFT, whose name is the answer.
+
+        Unreadable files are skipped."""
         now = int(time.time())
-        yield f"commit {DRAFT}\ncommitter hhmrs <hhmrs@localhost> {now} +0000\ndata 8\nsnapshot\n".encode()
+        yield f"commit {DRAFT}\nmark :1\ncommitter hhmrs <hhmrs@localhost> {now} +0000\n".encode()
+        yield b"data 8\nsnapshot\n"
         total = 0
         begun = time.time_ns()
         with Tree(self.workspace) as tree:
             for path in self.paths:
                 for chunk, size in self._file(tree, path, self.limits.total - total, begun):
                     total += size
+                    self.held += 1
                     yield chunk
-        yield b"\n"
+        yield b"\nget-mark :1\n"
 
     def _file(self, tree: Tree, path: bytes, room: int, begun: int) -> Iterator[tuple[bytes, int]]:
         folder = tree.within(path)
@@ -122,23 +150,26 @@ def _quoted(path: bytes) -> bytes:
     return b'"' + plain + b'"'
 
 
-def recall(home: Path, workspace: Path) -> dict[bytes, Known]:
-    """What `remember` wrote for this workspace; {} when there is nothing usable."""
+def recall(home: Path, workspace: Path) -> tuple[dict[bytes, Known], str | None]:
+    """What `remember` wrote of this workspace: its files, and the commit that holds them and nothing else."""
     try:
         stored = json.loads((home / "seen.json").read_bytes())
         if stored["workspace"] != os.fspath(workspace):
-            return {}
-        return {bytes.fromhex(path): Known(tuple(map(int, mark)), str(mode), str(blob))
-                for path, (mark, mode, blob) in stored["files"].items()}  # fmt: skip
+            return {}, None
+        files = {bytes.fromhex(path): Known(tuple(map(int, mark)), str(mode), str(blob))
+                 for path, (mark, mode, blob) in stored["files"].items()}  # fmt: skip
+        return files, stored.get("commit")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        return {}, None
 
 
-def remember(home: Path, workspace: Path, seen: dict[bytes, Known]) -> None:
+def remember(home: Path, reading: Reading, commit: str) -> None:
     """Spare the next snapshot the reading of files that have not changed. Raises OSError."""
-    files = {path.hex(): [known.mark, known.mode, known.blob] for path, known in seen.items()}
+    files = {path.hex(): [known.mark, known.mode, known.blob] for path, known in reading.seen.items()}
+    whole = commit if reading.whole else None
     draft = home / "seen.json.new"
-    write_private(draft, json.dumps({"workspace": os.fspath(workspace), "files": files}))
+    text = json.dumps({"workspace": os.fspath(reading.workspace), "commit": whole, "files": files})
+    write_private(draft, text)
     draft.rename(home / "seen.json")
 
 

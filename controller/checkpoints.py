@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,27 @@ class CheckpointStore:
             _write_durably(folder, final, text.encode())
             self._trim(checkpoint.agent)
         return final
+
+    def add(
+        self, agent: str, task: str | None, make: Callable[[Checkpoint | None, int], Checkpoint]
+    ) -> Checkpoint:
+        """Store what `make` makes of the newest checkpoint of `task` and the next number. Raises OSError.
+
+        Two who store at the same time (letters are read while we take our own) get two numbers, and the
+        later one builds upon the earlier."""
+        with self._lock:
+            made = make(self.last_good(agent, task), self.next_seq(agent))
+            self.store(made)
+            return made
+
+    def kept(self, agent: str, task: str | None) -> list[Checkpoint]:
+        """The undamaged checkpoints of `task` that are still there, newest first."""
+        found: list[Checkpoint] = []
+        with self._lock:
+            for seq in self._sequence(agent):
+                with contextlib.suppress(FileNotFoundError, CheckpointDamaged):
+                    found.append(self.load(agent, seq))
+        return [checkpoint for checkpoint in found if checkpoint.task == task]
 
     def load(self, agent: str, seq: int) -> Checkpoint:
         """Raises CheckpointDamaged, or FileNotFoundError."""

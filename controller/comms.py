@@ -211,7 +211,10 @@ def _order(s: _Scene) -> list[Line]:
 
 def _outcome(s: _Scene) -> list[Line]:
     done = "done" if s.fields.get("ok") else "refused or failed"
-    return [(TRON, PERSON, "RESPONSE", f"Order {s.text('order')} for {s.agent} {done}: {s.text('message')}")]
+    # A pass over the fleet answers with a page; the ledger has all of it, here it would be one endless line.
+    first, *more = s.text("message").splitlines() or [""]
+    told = first + (f" (and {len(more)} more lines, see its event)" if more else "")
+    return [(TRON, PERSON, "RESPONSE", f"Order {s.text('order')} for {s.agent} {done}: {told}")]
 
 
 def _closed(s: _Scene) -> list[Line]:

@@ -65,6 +65,10 @@ def run_daemon(config_path: Path, *, quick_look: float | None = None, interval: 
     except (LockHeld, StateDirError, LedgerError, TerminalsError) as error:
         print(f"hhmrs: {error}", file=sys.stderr)
         return 1
+    except Exception:
+        # stderr is the next daemon's to overwrite; what a fault of ours looked like must outlive it.
+        log.critical("the daemon fell over; its agents run on", exc_info=True)
+        raise
     finally:
         lock.release()
 
@@ -166,14 +170,20 @@ def spawn_daemon(config_path: Path) -> Holder:
         if holder and holder.ready:
             return holder
         if process.poll() is not None and not (holder := read_holder(state)):
-            said = first_words.read_text(errors="replace").strip()[-2000:]
-            said = (
-                said.removeprefix("hhmrs: ")
-                or f"the daemon ended with exit {process.returncode}; see {state.daemon_log}"
+            raise DaemonError(
+                _last_words(first_words, process.returncode, state), 2 if process.returncode == 2 else 1
             )
-            raise DaemonError(said, 2 if process.returncode == 2 else 1)
         time.sleep(0.02)
     raise DaemonError(f"the daemon was not ready within {START_TIMEOUT:.0f} s; see {state.daemon_log}")
+
+
+def _last_words(path: Path, status: int, state: StateDir) -> str:
+    """What a daemon that did not come up said; of a traceback the last line, for the log has it all."""
+    said = path.read_text(errors="replace").strip()
+    if said and "Traceback" not in said:
+        return said[-2000:].removeprefix("hhmrs: ")
+    fault = f" ({said.splitlines()[-1][:300]})" if said else ""
+    return f"the daemon ended with exit {status}{fault}; see {state.daemon_log}"
 
 
 def _private(path: str, flags: int) -> int:

@@ -2,56 +2,76 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config.fleet import AgentSpec
 from ..healing import evidence as e
 from .checkpoints import CheckpointStore, from_letter
 from .inbox import Inbox
-from .ports import Clock, Letter
+from .ports import Checkpoint, Clock, Letter
+
+MOST = 200
+"""Letters of one look; then those who wait for the news get it."""
+SAID_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """`evidence` of one look into an inbox; `letters` are to be acknowledged once it is committed."""
+    """`evidence` of one look into an inbox; `letters` are to be acknowledged once it is committed.
+
+    `more`: others wait. `stuck`: why the next of them cannot be taken now (a full disk); it stays."""
 
     evidence: list[e.Evidence] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
+    more: bool = False
+    stuck: str = ""
 
 
 class Deliveries:
-    """Reads agents' inboxes for the loop and for the performer, one of them at a time."""
+    """Reads agents' inboxes for the loop and for the performer; of one agent, one of them at a time."""
 
     def __init__(self, inbox: Inbox, store: CheckpointStore, clock: Clock) -> None:
         self._inbox = inbox
         self._store = store
         self._clock = clock
-        self._one_reader = threading.Lock()
+        self._readers: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._said: dict[str, tuple[str | None, dict[str, None]]] = {}
 
-    def collect(self, spec: AgentSpec, attempt: Callable[[], int], task: str | None) -> Delivered:
-        """Everything in the agent's inbox that belongs to its attempt. Checkpoints are on disk afterwards.
+    def collect(
+        self, spec: AgentSpec, attempt: Callable[[], int], task: str | None, *, most: int | None = MOST
+    ) -> Delivered:
+        """What waits in the agent's inbox for its attempt. Checkpoints are on disk afterwards.
 
-        The attempt's number is asked for when the inbox is opened, not when somebody thought of opening it:
-        it may have risen meanwhile, and the letters of the new attempt are not to be refused."""
-        delivered = Delivered()
-        with self._one_reader:
+        `most`: stop after about so many, for an agent may write quicker than we read; None: read to the
+        end, which there is only when nobody writes any more. The attempt's number is asked for when the
+        inbox is opened, not when somebody thought of opening it: it may have risen meanwhile, and the
+        letters of the new attempt are not to be refused."""
+        found = Delivered()
+        with self._readers[spec.id]:
             while letters := self._inbox.drain(spec.id, attempt()):
-                for letter in letters:
-                    delivered.letters.append(letter)
-                    delivered.evidence.extend(self._evidence(letter, task))
-        return delivered
+                for at, letter in enumerate(letters):
+                    try:
+                        found.evidence.extend(self._evidence(letter, task))
+                    except OSError as why:
+                        self._inbox.put_back(letters[at:])
+                        return replace(found, stuck=f"cannot store its {letter.kind}: {why}")
+                    found.letters.append(letter)
+                if most is not None and len(found.letters) >= most:
+                    return replace(found, more=True)
+        return found
 
     def orders(self) -> list[Letter]:
-        with self._one_reader:
-            return self._inbox.orders()
+        return self._inbox.orders()
 
     def acknowledge(self, letters: list[Letter]) -> None:
-        with self._one_reader:
-            for letter in letters:
-                self._inbox.ack(letter)
+        for letter in letters:
+            self._inbox.ack(letter)
 
     def _evidence(self, letter: Letter, task: str | None) -> list[e.Evidence]:
         at = self._clock.now()
@@ -61,14 +81,33 @@ class Deliveries:
         return [rule(letter.agent, at, letter.fields)] if rule else []
 
     def _checkpoint(self, letter: Letter, task: str | None, at: float) -> e.Evidence:
-        before = self._store.last_good(letter.agent, task)
-        after = from_letter(letter, before, task=task, seq=self._store.next_seq(letter.agent))
-        self._store.store(after)
-        said = (after.completed, after.files, after.next, after.data)
-        new = before is None or said != (before.completed, before.files, before.next, before.data)
-        return e.CheckpointReceived(
-            letter.agent, at, after.seq, new and any(said), len(after.completed), len(after.files)
+        known = self._known(letter.agent, task)
+        after = self._store.add(
+            letter.agent, task, lambda before, seq: from_letter(letter, before, task=task, seq=seq)
         )
+        said = _said(after)
+        new = said not in known
+        known[said] = None
+        if len(known) > SAID_KEPT:
+            del known[next(iter(known))]
+        anything = after.completed or after.files or after.next or after.data
+        return e.CheckpointReceived(
+            letter.agent, at, after.seq, new and bool(anything), len(after.completed), len(after.files)
+        )
+
+    def _known(self, agent: str, task: str | None) -> dict[str, None]:
+        """What the agent's checkpoints of this task have said so far, oldest first: saying it again, even in
+        turns, is nothing new."""
+        known = self._said.get(agent)
+        if known is None or known[0] != task:
+            kept = reversed(self._store.kept(agent, task))
+            known = self._said[agent] = (task, dict.fromkeys(_said(checkpoint) for checkpoint in kept))
+        return known[1]
+
+
+def _said(checkpoint: Checkpoint) -> str:
+    said = (checkpoint.completed, checkpoint.files, checkpoint.next, checkpoint.data)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 _PLAIN: dict[str, Callable[[str, float, dict[str, Any]], e.Evidence]] = {

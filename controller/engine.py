@@ -8,6 +8,7 @@ commits, and only then hands the actions to the performer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
@@ -23,14 +24,19 @@ from ..healing.agent import HELD, AgentState, Happening, Stage
 from ..healing.codec import dump_state
 from ..healing.decide import decide, due
 from ..healing.evolve import evolve
-from ..healing.transitions import Change, first_state
+from ..healing.transitions import Change, first_state, fitted, plain_start
+from .ledger_errors import LedgerError
 from .perform import Outcome
 from .ports import Clock, Letter, Row
 
 log = logging.getLogger(__name__)
 
-LAG = 5.0
+LAG = 1.0
 """A loop that wakes this many seconds late was itself asleep; nobody's silence counts then."""
+PULSE = 0.5
+"""Seconds between two signs of our own life."""
+RETRY = 1.0
+"""Seconds until rows that the ledger did not take are offered again."""
 IDLE_WAIT = 1.0
 DECIDE_LIMIT = 16
 """A bound on decide calls for one agent in one turn: it settles in three or four, so more is a defect."""
@@ -85,8 +91,9 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._acting: dict[str, asyncio.Task[None]] = {}
-        self._notes: list[Happening] = []
+        self._notes: deque[Happening] = deque()
         self._unsaved: set[str] = set()
+        self._pulse = clock.now()
 
     # -- the outside ----------------------------------------------------------------------------
 
@@ -119,10 +126,14 @@ class Engine:
         """Whether an action of this agent is being carried out."""
         return agent in self._acting
 
-    def begin(self, spec: AgentSpec) -> None:
-        """Take on an agent that was never started."""
+    def begin(self, spec: AgentSpec, *, after: int = 0, running: bool = False) -> None:
+        """Take on an agent that was never started; or of which nothing is known but that its attempt
+        `after` was there, and may be `running`. What is not is cleared away before the next one starts."""
         change = first_state(spec, self._clock.now())
         self.states[spec.id] = change.state
+        if after:
+            state = plain_start(replace(change.state, attempt=after))
+            self.states[spec.id] = replace(state, recovery=None if running else state.recovery)
         self._notes.extend(change.happenings)
         self._unsaved.add(spec.id)
 
@@ -133,13 +144,32 @@ class Engine:
             recovery = replace(recovery, issued=False)
         if errand:
             errand = replace(errand, issued=False)
-        self.states[state.id] = replace(state, recovery=recovery, errand=errand, attached=False)
+        state = replace(state, recovery=recovery, errand=errand, attached=False)
+        spec = self.fleet.agents.get(state.id)
+        self.states[state.id] = fitted(state, spec, self._clock.now()) if spec else state
         self._unsaved.add(state.id)
 
-    def forget(self, agent: str) -> None:
-        """Stop supervising an agent that the fleet file no longer names; it runs on."""
-        self.states.pop(agent, None)
+    def change_fleet(self, fleet: FleetSpec) -> list[str]:
+        """Go by another fleet file; the agents that it does not name run on and are forgotten: their ids."""
+        gone = [agent for agent in self.states if agent not in fleet.agents]
+        self.fleet = fleet
+        for agent in gone:
+            self._forget(agent)
+        now = self._clock.now()
+        for agent, state in self.states.items():
+            self.states[agent] = fitted(state, fleet.agents[agent], now)
+        return gone
+
+    def _forget(self, agent: str) -> None:
+        state = self.states.pop(agent)
         self._versions.pop(agent, None)
+        for waiting in (state.recovery, state.errand):
+            if waiting and waiting.order:
+                self._refuse(waiting.order, "", "the agent is no longer in the fleet file")
+
+    def _refuse(self, letter: str, order: str, why: str) -> None:
+        told = {"letter": letter, "order": order, "ok": False, "message": why}
+        self.note(Happening("operator_outcome", "", self._clock.now(), None, dict(told)))
 
     # -- the loop -------------------------------------------------------------------------------
 
@@ -147,57 +177,79 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         for agent in self.states:
             self._schedule(agent, 0.0)
-        expected = self._clock.now()
-        while True:
-            late = self._clock.now() - expected
-            if late > LAG:
-                log.warning("the loop slept %.1f s; every agent's clocks are moved on by as much", late)
-                now = self._clock.now()
-                self._queue.extendleft((e.SupervisorStalled(i, now, late), ()) for i in self.states)
-            await self._turn()
-            if self._stopping and not self._queue:
-                break
-            wait = self._until_due()
-            expected = self._clock.now() + wait
-            if wait > 0:
-                try:
+        self._pulse = self._clock.now()
+        beating = asyncio.create_task(self._keep_pulse())
+        try:
+            while not self._stopping:
+                await self._turn()
+                wait = self._until_due()
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._wake.wait()
-                except TimeoutError:
-                    pass
-                # Woken early is not late.
-                expected = min(expected, self._clock.now()) if self._wake.is_set() else expected
-            self._wake.clear()
-        for task in list(self._acting.values()):
-            await asyncio.wait([task], timeout=10)
-        await self._turn()
+                self._wake.clear()
+            if self._acting:
+                await asyncio.wait(list(self._acting.values()), timeout=10)
+            await self._turn()
+        finally:
+            beating.cancel()
+
+    async def _keep_pulse(self) -> None:
+        while True:
+            self._feel_pulse()
+            await asyncio.sleep(PULSE)
+
+    def _feel_pulse(self) -> None:
+        """Notice that we ourselves did not run for a while, wherever the loop was when it stopped."""
+        now = self._clock.now()
+        late, self._pulse = now - self._pulse - PULSE, now
+        if late > LAG:
+            log.warning("the loop slept %.1f s; every agent's clocks are moved on by as much", late)
+            self._queue.extendleft((e.SupervisorStalled(i, now, late), ()) for i in self.states)
 
     async def _turn(self) -> None:
         pending = _Pending()
-        for note in self._notes:
-            pending.happenings.setdefault(note.agent, []).append(note)
-        self._notes.clear()
-        pending.changed |= self._unsaved
-        self._unsaved.clear()
-        while self._queue:
+        self._take_notes(pending)
+        self._feel_pulse()
+        # Only what is there now: sources that never pause must not keep us from deciding.
+        for _ in range(len(self._queue)):
             evidence, letters = self._queue.popleft()
             pending.letters.extend(letters)
             if evidence is not None:
                 self._take(evidence, pending)
         if not self._stopping:
             self._decide_due(pending)
-        await self._write(pending)
-        for action in pending.actions:
-            self._dispatch(action)
+        self._take_notes(pending)
+        pending.changed |= self._unsaved
+        self._unsaved.clear()
+        if await self._write(pending):
+            for action in pending.actions:
+                self._dispatch(action)
+
+    def _take_notes(self, pending: _Pending) -> None:
+        while self._notes:
+            note = self._notes.popleft()
+            pending.happenings.setdefault(note.agent, []).append(note)
 
     def _take(self, evidence: e.Evidence, pending: _Pending) -> None:
         state = self.states.get(evidence.agent)
         spec = self.fleet.agents.get(evidence.agent)
         if state is None or spec is None:
+            if isinstance(evidence, e.Ordered):
+                self._refuse(evidence.letter, evidence.order, f"no agent {evidence.agent!r} in this fleet")
             return
-        self._adopt_change(state, evolve(state, evidence, spec), pending)
+        try:
+            self._adopt_change(state, evolve(state, evidence, spec), pending)
+        except Exception:
+            # One agent's nonsense must not end the supervision of all.
+            log.exception("agent %s: cannot make sense of %s", evidence.agent, evidence)
+            if isinstance(evidence, e.Ordered):
+                self._refuse(evidence.letter, evidence.order, "it failed inside the daemon; see daemon.log")
+            return
         for seen in self.evidence_seen:
-            seen(evidence)
+            try:
+                seen(evidence)
+            except Exception:
+                log.exception("agent %s: cannot follow %s", evidence.agent, evidence)
         self._schedule(evidence.agent)
 
     def _decide_due(self, pending: _Pending) -> None:
@@ -207,17 +259,23 @@ class Engine:
             spec = self.fleet.agents.get(agent)
             if spec is None or self._versions.get(agent) != version or agent not in self.states:
                 continue
-            for _ in range(DECIDE_LIMIT):
-                state = self.states[agent]
-                self._adopt_change(state, decide(state, spec, now), pending)
-                at = due(self.states[agent], spec)
-                if at is None or at > now:
-                    break
-            else:
+            try:
+                settled = self._settle(agent, spec, now, pending)
+            except Exception:
+                log.exception("agent %s: cannot decide what to do", agent)
+                settled = False
+            if not settled:
                 log.error("agent %s: decide did not settle; looked at again in a second", agent)
-                self._schedule(agent, now + 1.0)
-                continue
-            self._schedule(agent)
+            self._schedule(agent, None if settled else now + 1.0)
+
+    def _settle(self, agent: str, spec: AgentSpec, now: float, pending: _Pending) -> bool:
+        for _ in range(DECIDE_LIMIT):
+            state = self.states[agent]
+            self._adopt_change(state, decide(state, spec, now), pending)
+            at = due(self.states[agent], spec)
+            if at is None or at > now:
+                return True
+        return False
 
     def _adopt_change(self, before: AgentState, change: Change, pending: _Pending) -> None:
         after = change.state
@@ -245,7 +303,8 @@ class Engine:
         family = {"parent": spec.parent, "grandparent": self.fleet.grandparent(spec.id)}
         return replace(happening, fields={**family, **happening.fields})
 
-    async def _write(self, pending: _Pending) -> None:
+    async def _write(self, pending: _Pending) -> bool:
+        """Commit the turn; False when that was not possible any more, so that nothing may be done."""
         agents = list(pending.happenings) + [x for x in pending.changed if x not in pending.happenings]
         rows = [
             Row(
@@ -255,14 +314,44 @@ class Engine:
             )
             for x in agents
         ]
-        if rows:
-            await self._writer.commit(rows)
+        if rows and not await self._commit(rows):
+            return False
         if pending.letters:
-            await asyncio.to_thread(self._acknowledge, pending.letters)
+            try:
+                await asyncio.to_thread(self._acknowledge, pending.letters)
+            except Exception:
+                log.exception("cannot take letters away that are in the ledger; they will be read again")
         happened = [h for group in pending.happenings.values() for h in group]
-        if happened:
-            for observe in self.observers:
+        for observe in self.observers if happened else ():
+            try:
                 observe(happened)
+            except Exception:
+                log.exception("cannot pass on what happened")
+        return True
+
+    async def _commit(self, rows: list[Row]) -> bool:
+        """Write them, however long it takes: what is not in the ledger must not be acted upon."""
+        refused = ""
+        while True:
+            try:
+                await self._writer.commit(rows)
+            except Exception as error:
+                if str(error) != refused:
+                    log.error("nothing is done until the ledger takes this: %s", error)
+                refused = str(error)
+                if self._stopping:
+                    return False
+                if not isinstance(error, LedgerError):
+                    # Not the ledger's trouble but something in a row, which will be there the next time too.
+                    if len(rows) == 1:
+                        log.exception("agent %s: this is left out of the ledger: %s", rows[0].agent, rows[0])
+                        return True
+                    return all([await self._commit([row]) for row in rows])
+                await asyncio.sleep(RETRY)
+            else:
+                if refused:
+                    log.error("the ledger takes writes again")
+                return True
 
     # -- acting ---------------------------------------------------------------------------------
 

@@ -86,6 +86,12 @@ class Inbox:
         with self._lock:
             return self._drain(OPERATOR, 0, limit)
 
+    def put_back(self, letters: list[Letter]) -> None:
+        """They could not be taken now: hand them out again the next time."""
+        with self._lock:
+            for letter in letters:
+                self._boxes[letter.agent].unread.pop(letter.id, None)
+
     def ack(self, letter: Letter) -> None:
         """The letter is in the ledger: remove it. A later letter of the same name is left alone."""
         with self._lock:

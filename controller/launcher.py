@@ -10,9 +10,16 @@ a moment in which tmux reads what is left, this process ends the same way: same 
 """
 
 import os
-import signal
 import sys
 import time
+
+# The name alone tells type checkers; importing `typing` for it would cost more than it is worth here.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    # `signal` builds enums of what is in here, which takes longer than all else this program does.
+    import _signal as signal
 
 LAST_WORDS = 0.05
 """Seconds for tmux to read what the agent printed last."""
@@ -39,7 +46,7 @@ def main(words: list[str]) -> int:
         child = os.posix_spawnp(command[0], command, environment, setsigdef=reset, setsigmask=[])
     except OSError as error:
         sys.stderr.write(f"hhmrs: cannot run {command[0]}: {error.strerror}\n")
-        status = 126 if isinstance(error, PermissionError) else 127
+        status = 127 if isinstance(error, FileNotFoundError) else 126
         os.write(out, f"exit {status}\n".encode())
         time.sleep(LAST_WORDS)
         return status

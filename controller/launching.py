@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.paths import StateDir
+from .ports import Identity
 
+WRITES_WITHIN = 5.0
+"""Seconds by which a clock that was set meanwhile may put the start of the command after the writing."""
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
@@ -22,6 +25,14 @@ class Report:
     pid: int | None = None
     status: int | None = None
     signal: int | None = None
+    written: float = 0.0
+    """When the last line of it was written, in seconds since the epoch."""
+
+    def who(self, identify: Callable[[int], Identity | None]) -> Identity | None:
+        """The command, if it lives. Who came later to its number, say since the host was started anew, is
+        somebody else: the launcher writes as soon as the command exists."""
+        found = identify(self.pid) if self.pid is not None and not self.over else None
+        return found if found and found.created <= self.written + WRITES_WITHIN else None
 
     @property
     def over(self) -> bool:
@@ -51,10 +62,11 @@ def read_report(state: StateDir, agent: str) -> Report | None:
         return None
     with os.fdopen(fd, encoding="ascii", errors="replace") as file:
         found: dict[str, int] = {}
+        written = os.fstat(fd).st_mtime
         for line in file.read(4096).splitlines():
             word, _, number = line.partition(" ")
             with contextlib.suppress(ValueError):
                 found[word] = int(number)
     if "attempt" not in found:
         return None
-    return Report(found["attempt"], found.get("pid"), found.get("exit"), found.get("signal"))
+    return Report(found["attempt"], found.get("pid"), found.get("exit"), found.get("signal"), written)

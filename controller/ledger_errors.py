@@ -33,7 +33,7 @@ class LedgerOwned(LedgerError):
     def __init__(self, fleet: str, owner: str, claimant: str) -> None:
         super().__init__(
             f"two fleet files are named {fleet!r}: {owner} (which owns the state) and {claimant}; "
-            f"change `fleet:` in one of them, or run `hhmrs purge {fleet}` if the first is no longer wanted"
+            f"change `fleet:` in one of them, or move the first away if it is no longer wanted"
         )
         self.fleet, self.owner, self.claimant = fleet, owner, claimant
 

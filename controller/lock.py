@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 
 from ..config.paths import StateDir
 from .ports import Identity
-from .processes import identify, same
+from .processes import alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ def read_holder(state: StateDir) -> Holder | None:
         holder = Holder(**raw)
     except (OSError, ValueError, TypeError):
         return None
-    who = identify(holder.pid)
-    return holder if who and same(who, Identity(holder.pid, holder.created)) else None
+    return holder if alive(Identity(holder.pid, holder.created)) else None
 
 
 class DaemonLock:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from ..healing import evidence as e
 from ..healing.agent import Stage
-from .delivery import Deliveries
+from .delivery import Delivered, Deliveries
 from .engine import Engine
 from .inbox import OPERATOR
 from .inotify import InboxWatch
 from .reception import Reception
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks into all inboxes, whatever was or was not told of them."""
 
 
 class Mailroom:
@@ -25,6 +31,7 @@ class Mailroom:
         self._watch = watch
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._looking: asyncio.Task[None] | None = None
         engine.evidence_seen.append(self._notice)
 
     def open(self) -> None:
@@ -32,8 +39,11 @@ class Mailroom:
         asyncio.get_running_loop().add_reader(self._watch.fileno(), self._letters_came)
         for agent in [*self._engine.states, OPERATOR]:
             self.read(agent)
+        self._looking = asyncio.get_running_loop().create_task(self._now_and_then())
 
     def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
         asyncio.get_running_loop().remove_reader(self._watch.fileno())
         self._watch.close()
 
@@ -63,18 +73,33 @@ class Mailroom:
             self.read(evidence.agent)
 
     async def _collect(self, agent: str) -> None:
-        state, spec = self._engine.states[agent], self._engine.fleet.agents[agent]
-        task = state.task.id if state.task else None
+        delivered = Delivered()
         try:
+            state, spec = self._engine.states[agent], self._engine.fleet.agents[agent]
+            task = state.task.id if state.task else None
             delivered = await asyncio.to_thread(
                 self._deliveries.collect, spec, lambda: self._attempt(agent), task
             )
+        except Exception:
+            log.exception("agent %s: its inbox could not be read; tried again in a moment", agent)
         finally:
             del self._reading[agent]
-        if delivered.evidence:
+        if delivered.stuck:
+            log.error("agent %s: %s; its letters wait in the inbox", agent, delivered.stuck)
+        if delivered.letters:
             self._engine.deliver(delivered.evidence, delivered.letters)
-        if agent in self._again:
+        if delivered.more or agent in self._again:
             self.read(agent)
+
+    async def _now_and_then(self) -> None:
+        """A letter whose notice was lost, or that could not be taken, lies there until somebody looks."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            for agent in [*self._engine.states, OPERATOR]:
+                try:
+                    self.read(agent)
+                except Exception:
+                    log.exception("inbox %s could not be read; tried again in a moment", agent)
 
     def _attempt(self, agent: str) -> int:
         state = self._engine.states.get(agent)

@@ -7,11 +7,15 @@ import json
 import os
 from pathlib import Path
 
+from ..config.workspaces import refuse_link
+
 NAME = ".ESCALATION_REQUIRED"
 
 
 def write_marker(workspace: Path, agent: str, incident: str, reason: str, at: str) -> None:
-    """Add or replace the agent's line. Raises OSError; a marker that is a link is refused."""
+    """Add or replace the agent's line. Raises OSError, and WorkspaceError for a workspace that is a link now;
+    a marker that is a link is refused."""
+    refuse_link(workspace)
     lines = [line for line in _read(workspace) if line.get("agent") != agent]
     lines.append(
         {"agent": agent, "incident": incident, "reason": reason, "at": at, "next": f"hhmrs clear {agent}"}
@@ -20,7 +24,8 @@ def write_marker(workspace: Path, agent: str, incident: str, reason: str, at: st
 
 
 def clear_marker(workspace: Path, agent: str) -> None:
-    """Remove the agent's line, and the file with its last one."""
+    """Remove the agent's line, and the file with its last one. Raises as `write_marker` does."""
+    refuse_link(workspace)
     lines = [line for line in _read(workspace) if line.get("agent") != agent]
     if lines:
         _write(workspace, lines)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from .processes import alive, identify
 from .screens import ScreenReader
 from .tmux_control import ControlClient, ControlLost, ControlRefused
 from .tmux_words import ROW_FORMAT, Row, read_rows
+
+log = logging.getLogger(__name__)
 
 LINES_KEPT = 100
 _HISTORY = 60
@@ -131,7 +134,7 @@ class Observer:
         primed: bool = False,
     ) -> None:
         """Follow the process `who` of this attempt. `primed`: what its pane shows now was there before us."""
-        watched = _Watched(agent, attempt, who, ScreenReader(screens), primed)
+        watched = _Watched(agent, attempt, who, ScreenReader(screens, unsure=primed), primed)
         before = self._watched.get(agent)
         if before is not None:
             # Somebody who sits at the pane does not leave because the program in it was restarted.
@@ -161,8 +164,11 @@ class Observer:
                     self._tried.set()
                     pause = _RETRY_FIRST
                     await self._rest(self._period)
-            except ControlLost as lost:
+            except (ControlLost, ControlRefused) as lost:
                 self._go_blind(str(lost))
+            except Exception as fault:
+                log.exception("cannot look at tmux -L %s", self._socket)
+                self._go_blind(repr(fault))
             finally:
                 self._link = None
                 self._linked.clear()
@@ -313,12 +319,16 @@ class Observer:
                 parts = [await self._ask(*words) for words in _capture(ending.row)]
                 tail = tuple(line for part in parts for line in _text(part))[-LINES_KEPT:]
         except (ControlLost, ControlRefused, TimeoutError):
-            pass
+            # What its launcher said is true whether tmux answers or not.
+            said = self._report(watched.agent)
+            if said is not None and said.attempt == watched.attempt:
+                ending = Ending(said.status, said.signal, ending.row)
         if self._watched.get(watched.agent) is watched:
             watched.over = True
+            now, lost = self._clock.now(), ending.row is None
             self._emit(
                 ProcessExited(
-                    watched.agent, self._clock.now(), watched.attempt, ending.status, ending.signal, tail
+                    watched.agent, now, watched.attempt, ending.status, ending.signal, tail, lost=lost
                 )
             )
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..config.fleet import AgentSpec, FleetSpec
 from ..config.paths import StateDir
 from ..config.profiles import LaunchError
+from ..config.workspaces import WorkspaceError, refuse_link
 from ..healing import actions as a
 from ..healing import evidence as e
 from ..healing.agent import AgentState
@@ -18,7 +19,8 @@ from .checkpoints import CheckpointStore, from_supervisor
 from .delivery import Deliveries
 from .launching import read_report
 from .marker import clear_marker, write_marker
-from .ports import Clock, Identity, Letter, Processes, Terminals, TerminalsError
+from .ports import Checkpoint, Clock, Identity, Letter, Processes, Terminals, TerminalsError
+from .screens import asks
 from .snapshots import Snapshot, SnapshotError, Snapshots
 from .starting import Starter
 from .timestamps import to_iso
@@ -70,7 +72,8 @@ class Performer:
 
     def _clear_ground(self, action: a.ClearGround, state: AgentState, spec: AgentSpec) -> Outcome:
         task = state.task.id if state.task else None
-        self.starter.tails[spec.id] = self._tail(spec.id)
+        if state.alive or not self.starter.tails.get(spec.id):
+            self.starter.tails[spec.id] = self._tail(spec.id)
         snapshot = self._snapshot(spec)
         survivors = self._end(spec, state)
         if survivors:
@@ -78,7 +81,10 @@ class Performer:
             return self._over(
                 action, ok=False, why=f"pids {pids} would not die, even by SIGKILL", undead=True
             )
-        delivery = self.deliveries.collect(spec, lambda: state.attempt, task)
+        delivery = self.deliveries.collect(spec, lambda: state.attempt, task, most=None)
+        if delivery.stuck:
+            failed = self._over(action, ok=False, why=delivery.stuck)
+            return Outcome([*delivery.evidence, *failed.evidence], delivery.letters)
         taken = self._own_checkpoint(spec, state, task, snapshot)
         best = self.checkpoints.last_good(spec.id, task)
         resumable = best is not None and best.resumable
@@ -97,25 +103,29 @@ class Performer:
     def _own_checkpoint(
         self, spec: AgentSpec, state: AgentState, task: str | None, snapshot: Snapshot | None
     ) -> list[e.Evidence]:
-        before = self.checkpoints.last_good(spec.id, task)
-        if snapshot is None and before is None:
+        if snapshot is None and self.checkpoints.last_good(spec.id, task) is None:
             return []
         session = (
             {"profile": spec.seats[state.seat].profile.name, "id": state.session} if state.session else None
         )
-        new = from_supervisor(
-            spec.id, before, snapshot, task=task, attempt=state.attempt, session=session,
-            seq=self.checkpoints.next_seq(spec.id), created_at=to_iso(self.clock.now()),
-        )  # fmt: skip
-        self.checkpoints.store(new)
+        at = to_iso(self.clock.now())
+
+        def make(before: Checkpoint | None, seq: int) -> Checkpoint:
+            return from_supervisor(
+                spec.id, before, snapshot, task=task, attempt=state.attempt, session=session, seq=seq,
+                created_at=at,
+            )  # fmt: skip
+
+        new = self.checkpoints.add(spec.id, task, make)
         if new.seq % TRIM_EVERY == 0:
             self.snapshots.trim(spec.id)
         return [e.CheckpointTaken(spec.id, self.clock.now(), new.seq, new.resumable)]
 
     def _snapshot(self, spec: AgentSpec) -> Snapshot | None:
         try:
+            refuse_link(spec.workspace)
             return self.snapshots.take(spec.id, spec.workspace) if spec.workspace.is_dir() else None
-        except SnapshotError:
+        except (SnapshotError, WorkspaceError):
             return None
 
     def _tail(self, agent: str) -> list[str]:
@@ -139,12 +149,7 @@ class Performer:
         if state.pid is not None and state.created is not None:
             roots[state.pid] = Identity(state.pid, state.created)
         report = read_report(self.state_dir, spec.id)
-        if (
-            report
-            and report.pid is not None
-            and not report.over
-            and (who := self.processes.identify(report.pid))
-        ):
+        if report and (who := report.who(self.processes.identify)):
             roots[who.pid] = who
         token, grace = self.starter.token(spec.id), spec.policy.kill_grace
         if not roots:
@@ -159,21 +164,38 @@ class Performer:
         return Outcome(self.starter.start(action, state, spec))
 
     def _nudge(self, action: a.Nudge, state: AgentState, spec: AgentSpec) -> Outcome:
+        if why := self.hands_off(spec, state):
+            # Between the decision and the keys. What is seen there will be told; here nothing has failed.
+            return self._over(action, why=f"not typed: {why}")
         profile = spec.seats[state.seat].profile
         if profile.nudge_keys:
             self.terminals.keys(spec.id, profile.nudge_keys)
         self.terminals.paste(spec.id, action.text)
         return self._over(action)
 
+    def hands_off(self, spec: AgentSpec, state: AgentState) -> str:
+        """Why no key may be pressed by itself at this moment; empty when it may. Raises TerminalsError."""
+        if any(pane.attached for pane in self.terminals.panes() if pane.agent == spec.id):
+            return "a person is attached"
+        rules = spec.seats[state.seat].profile.screens
+        rule = asks(rules, self.terminals.capture(spec.id)) if rules else ""
+        return f"its screen waits for a person ({rule})" if rule else ""
+
     def _escalate(self, action: a.Escalate, _: AgentState, spec: AgentSpec) -> Outcome:
-        write_marker(spec.workspace, spec.id, action.incident, action.reason, to_iso(self.clock.now()))
+        faults: list[str] = []
+        try:
+            write_marker(spec.workspace, spec.id, action.incident, action.reason, to_iso(self.clock.now()))
+        except (OSError, ValueError) as error:
+            faults.append(f"not marked: {error}")  # the person must hear of it all the same
         title = f"{self.fleet.fleet}: {spec.title} needs a person"
         todo = f"look: hhmrs explain {spec.id}\nthen: hhmrs clear {spec.id}"
         body = f"{action.reason}\nincident {action.incident}\n{todo}"
         try:
             notify.send(self.fleet.notify, title, body)
         except notify.NotifyError as error:
-            return self._over(action, ok=False, why=f"escalated, but not notified: {error}")
+            faults.append(f"not notified: {error}")
+        if faults:
+            return self._over(action, ok=False, why=f"escalated, but {'; '.join(faults)}")
         return self._over(action, why="escalated")
 
     def _clear_marker(self, action: a.ClearMarker, _: AgentState, spec: AgentSpec) -> Outcome:
@@ -187,4 +209,6 @@ class Performer:
             return self._over(
                 action, ok=False, why=f"pids {', '.join(str(s.pid) for s in survivors)} would not die"
             )
+        if state.incident is None:
+            clear_marker(spec.workspace, spec.id)  # an order to clear it may have been overtaken by this one
         return self._over(action, why="stopped; its process tree is gone")

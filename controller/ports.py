@@ -58,6 +58,10 @@ class Terminals(Protocol):
         """Start the server with our own configuration and its hub session if it is not there."""
         ...
 
+    def survey(self) -> list[PaneView]:
+        """`ensure`, then `panes`, in one call where the server is there."""
+        ...
+
     def respawn(
         self, agent: str, argv: Sequence[str], cwd: str, env: dict[str, str], attempt: int
     ) -> PaneView:

@@ -13,6 +13,7 @@ from typing import Any
 from ..config.fleet import AgentSpec, Probe
 from ..healing import evidence as e
 from ..healing.agent import HELD, AgentState, Stage
+from ..healing.decide import HANDS_OFF
 from ..healing.detect import limits
 from .engine import Engine
 from .perform import Performer
@@ -130,12 +131,19 @@ class Rounds:
         """Type the prompt of agents that take none on their command line, once they are ready for it."""
         for agent, (attempt, text) in list(self._performer.starter.to_type.items()):
             state = self._engine.states.get(agent)
-            if state is None or state.attempt != attempt or state.attached:
+            spec = self._engine.fleet.agents.get(agent)
+            if state is None or spec is None or state.attempt != attempt or state.attached:
                 continue
-            if state.alive and state.ready:
+            # A dialog before the first prompt (is this folder trusted?) is not answered with the task.
+            if state.phase in HANDS_OFF or not (state.alive and state.ready):
+                continue
+            why: str = await asyncio.to_thread(self._performer.hands_off, spec, state)
+            if why:
+                continue
+            self._engine.emit(e.Typed(agent, self._clock.now(), text))
+            await asyncio.to_thread(self._performer.terminals.paste, agent, text)
+            if self._performer.starter.to_type.get(agent) == (attempt, text):
                 del self._performer.starter.to_type[agent]
-                self._engine.emit(e.Typed(agent, self._clock.now(), text))
-                await asyncio.to_thread(self._performer.terminals.paste, agent, text)
 
     async def _probe(self) -> None:
         due: list[AgentSpec] = []

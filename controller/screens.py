@@ -30,13 +30,15 @@ class Verdict:
 
 
 class ScreenReader:
-    """Remembers one pane's last looks. Rules are tried in order; the first that matches stands."""
+    """Remembers one pane's last looks. Rules are tried in order; the first that matches stands.
 
-    def __init__(self, rules: Sequence[ScreenRule]) -> None:
+    `unsure`: nobody knows what was told of this pane last, so that no rule holding is news as well."""
+
+    def __init__(self, rules: Sequence[ScreenRule], *, unsure: bool = False) -> None:
         self._rules = [
             (rule, _compiled(rule.pattern), _compiled(rule.resets) if rule.resets else None) for rule in rules
         ]
-        self._held: str | None = None
+        self._held: str | None = "" if unsure else None
         self._maybe: str | None = None
         self._times = 0
 
@@ -62,6 +64,13 @@ class ScreenReader:
             if pattern.search(bottom):
                 return Match(rule, _seconds(resets, bottom) if resets else None)
         return None
+
+
+def asks(rules: Sequence[ScreenRule], visible: Sequence[str]) -> str:
+    """The rule by which this screen waits for a person, or empty. One look is enough to keep hands off."""
+    lines = "\n".join(visible).rstrip().split("\n")
+    waiting = (rule for rule in rules if rule.phase == "waiting")
+    return next((r.name for r in waiting if _compiled(r.pattern).search("\n".join(lines[-r.lines :]))), "")
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -19,7 +19,10 @@ from .git import GitError, git
 from .listing import listed
 
 MOST_DIFF = 200_000
+MOST_PACKS = 100
+"""Each snapshot adds one; with more, every look into the repository becomes slower."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_NUMBER = re.compile(r"[0-9]{8}")
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _REF = "refs/snapshots/"
 
@@ -55,30 +58,39 @@ class Snapshots:
     def take(self, agent: str, workspace: Path) -> Snapshot:
         """Save what the workspace holds now; if nothing changed, the commit before. Raises SnapshotError."""
         with self._agent(agent) as home:
-            before = self._newest(home)
-            paths = listed(workspace, home)
+            number, before = self._last(home)
+            paths = self._not_ours(workspace, listed(workspace, home))
             limits = blobs.Limits(self._most_file, self._most_total)
-            known = blobs.recall(home, workspace)
+            known, held_by = blobs.recall(home, workspace)
+            reading = blobs.Reading(workspace, paths, known, limits)
+            if before and before == held_by and reading.unchanged():
+                return Snapshot(before)
             try:
-                taken = self._import(home, blobs.Reading(workspace, paths, known, limits))
+                commit = self._import(home, reading)
             except GitError:
                 if not known:
                     raise
                 # A remembered blob may be gone; reading everything anew is always right.
-                taken = self._import(home, blobs.Reading(workspace, paths, {}, limits))
-            commit, reading = taken
-            blobs.remember(home, workspace, reading.seen)
+                reading = blobs.Reading(workspace, paths, {}, limits)
+                commit = self._import(home, reading)
             skipped = tuple(os.fsdecode(path) for path in reading.skipped)
             changed = self._changed(home, before, commit) if before else ()
             if before and not changed:
+                blobs.remember(home, reading, before)
                 return Snapshot(before, (), skipped)
-            self._git(home, "update-ref", f"{_REF}{self._next_number(home):08d}", commit)
+            self._git(home, "update-ref", f"{_REF}{number + 1:08d}", commit)
+            blobs.remember(home, reading, commit)
             return Snapshot(commit, changed, skipped)
+
+    def _not_ours(self, workspace: Path, paths: list[bytes]) -> list[bytes]:
+        """Without our own state, should it lie in there: each snapshot would hold the one before."""
+        ours = os.fsencode(os.path.relpath(self._root.parent.parent.resolve(), workspace.resolve())) + b"/"
+        return [path for path in paths if not path.startswith(ours)]
 
     def changed(self, agent: str, since: str) -> tuple[str, ...]:
         """Paths that differ between commit `since` and the newest snapshot. Raises SnapshotError."""
         with self._agent(agent) as home:
-            newest = self._newest(home)
+            newest = self._last(home)[1]
             return self._changed(home, _checked(since), newest) if newest else ()
 
     def diff(self, agent: str, old: str, new: str, max_bytes: int = MOST_DIFF) -> str:
@@ -92,7 +104,7 @@ class Snapshots:
     def newest(self, agent: str) -> str | None:
         """The agent's newest snapshot, or None."""
         with self._agent(agent) as home:
-            return self._newest(home)
+            return self._last(home)[1]
 
     def restore(self, agent: str, commit: str, to: Path) -> int:
         """Write a snapshot into `to`, a folder that is new or empty; returns the number of files.
@@ -113,7 +125,8 @@ class Snapshots:
         with self._agent(agent) as home:
             refs = self._refs(home)
             old = refs[: max(0, len(refs) - max(1, keep))]
-            if not old:
+            packs = [name for name in os.listdir(home / "objects" / "pack") if name.endswith(".pack")]
+            if not old and len(packs) <= MOST_PACKS:
                 return 0
             orders = "".join(f"delete {ref}\0\0" for ref, _ in old).encode()
             self._git(home, "update-ref", "-z", "--stdin", stdin=orders)
@@ -144,9 +157,10 @@ class Snapshots:
             blobs.write_private(home / "info" / "attributes", "* -text -filter -ident\n")
         return home
 
-    def _import(self, home: Path, reading: blobs.Reading) -> tuple[str, blobs.Reading]:
-        self._git(home, "fast-import", "--quiet", "--force", "--date-format=raw", stdin=reading.stream())
-        return self._git(home, "rev-parse", "--verify", blobs.DRAFT).decode().strip(), reading
+    def _import(self, home: Path, reading: blobs.Reading) -> str:
+        # As packs: git syncs a pack, but not the loose objects into which it would take a small one apart.
+        words = ["-c", "fastimport.unpackLimit=1", "fast-import", "--quiet", "--force", "--date-format=raw"]
+        return _checked(self._git(home, *words, stdin=reading.stream()).decode("ascii", "replace").strip())
 
     def _changed(self, home: Path, old: str, new: str) -> tuple[str, ...]:
         output = self._git(home, "diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)
@@ -159,13 +173,13 @@ class Snapshots:
             text = output[:max_bytes].decode("utf-8", "replace")
             return text + f"\n... cut after {max_bytes} bytes\n" if len(output) > max_bytes else text
 
-    def _newest(self, home: Path) -> str | None:
+    def _last(self, home: Path) -> tuple[int, str | None]:
+        """Number and commit of the newest snapshot; (0, None) before the first."""
+        plain = _plain_ref(home)
+        if plain is not None:
+            return plain
         refs = self._refs(home)
-        return refs[-1][1] if refs else None
-
-    def _next_number(self, home: Path) -> int:
-        refs = self._refs(home)
-        return int(refs[-1][0].removeprefix(_REF)) + 1 if refs else 1
+        return (int(refs[-1][0].removeprefix(_REF)), refs[-1][1]) if refs else (0, None)
 
     def _refs(self, home: Path) -> list[tuple[str, str]]:
         lines = self._git(home, "for-each-ref", "--sort=refname", "--format=%(refname) %(objectname)", _REF)
@@ -177,6 +191,18 @@ class Snapshots:
         self, home: Path, *args: str, stdin: Iterator[bytes] | bytes = b"", most: int | None = None
     ) -> bytes:
         return git([f"--git-dir={home}", *args], home=home, stdin=stdin, most=most, timeout=self._timeout)
+
+
+def _plain_ref(home: Path) -> tuple[int, str] | None:
+    """What `_last` says, without git where refs are plain files; None where only git can tell."""
+    if (home / "packed-refs").exists() or (home / "reftable").exists():
+        return None
+    try:
+        name = max(name for name in os.listdir(home / _REF) if _NUMBER.fullmatch(name))
+        commit = (home / _REF / name).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return (int(name), commit) if _COMMIT.fullmatch(commit) else None
 
 
 def _checked(commit: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..config.fleet import AgentSpec, FleetSpec, Seat
 from ..config.paths import StateDir
 from ..config.profiles import can_resume, launch_argv, launch_env, types_prompt
+from ..config.workspaces import refuse_link
 from ..healing import actions as a
 from ..healing import evidence as e
 from ..healing.agent import AgentState
@@ -35,7 +36,7 @@ class Starter:
     checkpoints: CheckpointStore
     clock: Clock
     tails: dict[str, list[str]] = field(default_factory=dict)
-    """The last lines of each agent's pane when its ground was cleared, for the handoff."""
+    """The last lines of each agent's pane, when it ended or when its ground was cleared, for the handoff."""
     to_type: dict[str, tuple[int, str]] = field(default_factory=dict)
     """agent -> (attempt, prompt) for programs that take no prompt on their command line."""
 
@@ -45,8 +46,8 @@ class Starter:
 
     def start(self, action: a.StartAttempt, state: AgentState, spec: AgentSpec) -> list[e.Evidence]:
         """Start the attempt, unless a daemon before us got that far; SessionLearned and ProcessStarted."""
-        self.terminals.ensure()  # the server may have died with all that was in it
-        pane = next((p for p in self.terminals.panes() if p.agent == spec.id), None)
+        # The server may have died with all that was in it.
+        pane = next((p for p in self.terminals.survey() if p.agent == spec.id), None)
         if pane and not pane.dead and pane.attempt == action.attempt:
             return [self._started(action, pane)]
         workspace = self._workspace(spec)
@@ -93,9 +94,8 @@ class Starter:
                 if report.pid is not None:
                     return report.pid
                 if report.over:
-                    raise ValueError(
-                        f"the command could not be run (exit {report.status}); see `hhmrs logs {agent}`"
-                    )
+                    kind = PermissionError if report.status == 126 else FileNotFoundError
+                    raise kind(f"the command could not be run ({report.status}); see `hhmrs logs {agent}`")
             time.sleep(0.001)
         raise ValueError(
             f"the launcher of {agent} did not report within {LAUNCH_TIMEOUT:g} s; see `hhmrs logs {agent}`"
@@ -103,9 +103,8 @@ class Starter:
 
     def _workspace(self, spec: AgentSpec) -> Path:
         """The workspace, made if missing. A link that was put in its way since loading is refused."""
+        refuse_link(spec.workspace)
         spec.workspace.mkdir(parents=True, exist_ok=True)
-        if spec.workspace.resolve() != spec.workspace:
-            raise ValueError(f"workspace {spec.workspace} is now a link to elsewhere; mend it, then `clear`")
         return spec.workspace
 
     def _session(
@@ -162,12 +161,11 @@ class Starter:
 
 def _check_command(command: str, path: str, workspace: Path) -> None:
     """tmux answers a missing command with a bare exit 1; say what it is instead."""
-    if "/" in command:
-        found = os.access(workspace / command, os.X_OK)
-        there = (workspace / command).exists()
-    else:
-        found = shutil.which(command, path=path) is not None
-        there = False
-    if not found:
-        what = "permission denied: not executable (126)" if there else "command not found (127)"
-        raise ValueError(f"{what}: {command}")
+    place = workspace / command
+    if "/" not in command:
+        if shutil.which(command, path=path) is None:
+            raise FileNotFoundError(f"command not found (127): {command}")
+    elif not place.exists():
+        raise FileNotFoundError(f"command not found (127): {command}")
+    elif place.is_dir() or not os.access(place, os.X_OK):
+        raise PermissionError(f"permission denied: not executable (126): {command}")

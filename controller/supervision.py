@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from ..config.fleet import AgentSpec, FleetSpec
 from ..config.loading import ConfigError, load_fleet
 from ..config.paths import StateDir
 from ..healing import evidence as e
-from ..healing.agent import Happening
+from ..healing.agent import AgentState, Happening
 from ..healing.codec import load_state
 from .adoption import match, orphans
 from .checkpoints import CheckpointStore
@@ -30,8 +32,8 @@ from .ledger import SqliteLedger
 from .ledger_errors import LedgerError
 from .mailroom import Mailroom
 from .observer import Observer
-from .perform import Performer
-from .ports import Identity, PaneView, Row
+from .perform import TAIL, Performer
+from .ports import Identity, PaneView, Row, TerminalsError
 from .processes import ProcessTable
 from .reception import Reception
 from .rounds import Rounds
@@ -92,6 +94,7 @@ class Supervision:
         )
         self.engine = Engine(fleet, self.clock, _Book(ledger), self.performer, self.deliveries.acknowledge)
         self.workspaces = Workspaces(self._file_changed)
+        self.workspaces.ours(state_dir.path.parent)
         self.comms = CommsLog(state_dir.comms_log)
         self.rounds = Rounds(self.engine, self.performer, self.table, self.clock, ledger.beat)
         self.reception = Reception(
@@ -153,6 +156,8 @@ class Supervision:
                 await asyncio.to_thread(self._ledger.refresh_metrics, self.clock.now())
             except LedgerError as error:
                 log.error("cannot refresh the metrics: %s", error)
+            except Exception:
+                log.exception("cannot refresh the metrics")
 
     def _emit(self, evidence: e.Evidence) -> None:
         self.engine.emit(evidence)
@@ -176,35 +181,54 @@ class Supervision:
     # -- adoption -------------------------------------------------------------------------------
 
     def _adopt_all(self, panes: list[PaneView]) -> None:
-        by_agent = {p.agent: p for p in panes}
-        known = self._ledger.states()
-        for spec in self.fleet.agents.values():
-            self._take_on(spec)
-            if spec.id not in known:
-                self.engine.begin(spec)
-                continue
-            try:
-                state = load_state(known[spec.id])
-            except (TypeError, ValueError) as error:
-                log.error(
-                    "agent %s: its state in the ledger cannot be read (%s); it begins anew", spec.id, error
-                )
-                self.engine.begin(spec)
-                continue
-            if state.seat >= len(spec.seats):
-                state = replace(state, seat=0)
-            self.engine.restore(state)
-            report = read_report(self.state_dir, spec.id)
-            found = match(state, by_agent.get(spec.id), report, self.table, self.clock)
-            for evidence in found.evidence:
-                self.engine.emit(evidence)
+        self._adopt(self.fleet.agents.values(), panes)
         for name in orphans(set(self.fleet.agents), panes):
             log.warning("pane %s is ours but not in the fleet file; it is left running", name)
 
+    def _adopt(self, specs: Iterable[AgentSpec], panes: list[PaneView]) -> None:
+        """Take on agents as the ledger and tmux know them; one that the ledger does not know begins."""
+        by_agent = {p.agent: p for p in panes}
+        known = self._ledger.states()
+        for spec in specs:
+            self._take_on(spec)
+            pane, report = by_agent.get(spec.id), read_report(self.state_dir, spec.id)
+            state = self._remembered(spec, known)
+            if state is not None:
+                self.engine.restore(state)
+            else:
+                # The ledger may be a new one; what runs in tmux does not know that.
+                last = max(pane.attempt if pane else 0, report.attempt if report else 0)
+                state = AgentState(spec.id, attempt=last)
+            found = match(state, pane, report, self.table, self.clock)
+            if spec.id not in self.engine.states:
+                self.engine.begin(spec, after=state.attempt, running=found.running is not None)
+            for evidence in found.evidence:
+                self.engine.emit(self._with_last_words(evidence, pane))
+
+    def _remembered(self, spec: AgentSpec, known: Mapping[str, dict[str, Any]]) -> AgentState | None:
+        try:
+            return load_state(known[spec.id]) if spec.id in known else None
+        except (TypeError, ValueError) as error:
+            log.error("agent %s: its state in the ledger cannot be read (%s); it begins anew", spec.id, error)
+            return None
+
+    def _with_last_words(self, evidence: e.Evidence, pane: PaneView | None) -> e.Evidence:
+        """How it died may stand on its pane only."""
+        if not isinstance(evidence, e.ProcessExited) or pane is None:
+            return evidence
+        try:
+            return replace(evidence, tail=tuple(self.terminals.capture(evidence.agent, history=TAIL)))
+        except TerminalsError:
+            return evidence
+
     def _take_on(self, spec: AgentSpec) -> None:
-        self.inbox.make(spec.id, spec.workspace)
-        spec.workspace.mkdir(parents=True, exist_ok=True)
-        self.workspaces.watch(spec.id, spec.workspace)
+        with contextlib.suppress(OSError):  # one agent's start says why; the others are supervised
+            spec.workspace.mkdir(parents=True, exist_ok=True)
+        try:
+            self.inbox.make(spec.id, spec.workspace)
+            self.workspaces.watch(spec.id, spec.workspace)
+        except OSError as error:
+            log.error("agent %s: neither letters nor files of it may be seen: %s", spec.id, error)
 
     def _follow(self, evidence: e.Evidence) -> None:
         """Watch the processes that the engine has just learned of; forget those that are over."""
@@ -221,8 +245,9 @@ class Supervision:
                     screens=profile.screens,
                     primed=isinstance(evidence, e.ProcessAdopted),
                 )
-        elif isinstance(evidence, e.ProcessExited):
+        elif isinstance(evidence, e.ProcessExited) and not self.engine.states[evidence.agent].alive:
             self._observer.unwatch(evidence.agent)
+            self.performer.starter.tails[evidence.agent] = list(evidence.tail[-TAIL:])
 
     def _server_lost(self) -> None:
         log.error("the tmux server is gone; it is started anew, and the agents with it")
@@ -242,7 +267,10 @@ class Supervision:
         """Read the fleet file again; the problem in words, or empty. An invalid file changes nothing."""
         try:
             fleet = load_fleet(self.fleet.path)
-        except (ConfigError, OSError) as error:
+            # One that was named before may still run: its attempts go on where they were.
+            come = [spec for spec in fleet.agents.values() if spec.id not in self.engine.states]
+            panes = self.terminals.panes() if come else []
+        except (ConfigError, OSError, TerminalsError) as error:
             log.error("the fleet file was not taken: %s", error)
             note = Happening("operator_reload_refused", "", self.clock.now(), None, {"reason": str(error)})
             self.engine.note(note)
@@ -250,18 +278,15 @@ class Supervision:
         if fleet.fleet != self.fleet.fleet:
             return f"the old file stays in force: a running fleet cannot be renamed to {fleet.fleet!r}"
         self._ledger.parents = {a.id: a.parent for a in fleet.agents.values()}
-        gone = [agent for agent in self.engine.states if agent not in fleet.agents]
-        self.fleet = self.engine.fleet = self.performer.fleet = self.performer.starter.fleet = fleet
-        for agent in gone:
+        self.fleet = self.performer.fleet = self.performer.starter.fleet = fleet
+        for agent in self.engine.change_fleet(fleet):
             log.warning("agent %s is no longer in the fleet file; it is left running", agent)
             if self._observer:
                 self._observer.unwatch(agent)
             self.workspaces.unwatch(agent)
-            self.engine.forget(agent)
         for spec in fleet.agents.values():
             self._take_on(spec)
-            if spec.id not in self.engine.states:
-                self.engine.begin(spec)
+        self._adopt(come, panes)
         self.engine.reschedule_all()
         self.engine.note(
             Happening("operator_reloaded", "", self.clock.now(), None, {"agents": len(fleet.agents)})

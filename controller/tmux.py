@@ -105,16 +105,29 @@ class TmuxTerminals:
 
     def ensure(self) -> None:
         """Start the server if none answers. Raises TerminalsError, also when the server is not ours."""
-        seen = self._server.ask(["display-message", "-p", f"#{{{MARK}}} #{{pid}}"])
-        if seen.returncode == 0:
-            if not (seen.stdout and seen.stdout[0].startswith("ours ")):
-                raise TerminalsError(
-                    f"a tmux server that hhmrs did not start is on the socket {self.socket}; "
-                    f"end it (`tmux -L {self.socket} kill-server`) or rename the fleet"
-                )
-            if not self._server.has_session(HUB):
-                self._say(["new-session", "-d", "-s", HUB, *self._size(), "--", *_PLACEHOLDER])
-            return
+        self.survey()
+
+    def survey(self) -> list[PaneView]:
+        """`ensure`, then `panes`: one process where the server is there. Raises TerminalsError."""
+        seen = self._server.ask(
+            ["display-message", "-p", f"#{{{MARK}}} #{{pid}}"],
+            ["has-session", "-t", f"={HUB}"],
+            ["list-panes", "-a", "-F", ROW_FORMAT],
+        )
+        if not seen.stdout:
+            self._start()
+            return self.panes()
+        if not seen.stdout[0].startswith("ours "):
+            raise TerminalsError(
+                f"a tmux server that hhmrs did not start is on the socket {self.socket}; "
+                f"end it (`tmux -L {self.socket} kill-server`) or rename the fleet"
+            )
+        if seen.returncode:
+            self._say(["new-session", "-d", "-s", HUB, *self._size(), "--", *_PLACEHOLDER])
+            return self.panes()
+        return [row.view for row in read_rows(seen.stdout[1:])]
+
+    def _start(self) -> None:
         write_conf(self._conf)
         started = self._server.spawn(
             ["-f", str(self._conf), "new-session", "-d", "-s", HUB, *self._size(), "--", *_PLACEHOLDER],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +22,8 @@ _INHERITED = (
 
 def write_conf(path: Path) -> None:
     """Write the configuration to `path`, mode 0600, whole or not at all. Raises TerminalsError."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    # Several threads find the server gone at once: each writes a file of its own, any of them will do.
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         fresh.unlink(missing_ok=True)
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

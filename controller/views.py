@@ -21,6 +21,7 @@ from .timestamps import to_iso
 
 KINDS = ("beat", "output", "file", "transcript", "process")
 CLOSED_SHOWN = 20
+_ENDED = frozenset({Phase.DONE, Phase.STOPPED, Phase.EXITED, Phase.ESCALATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,9 @@ def fleet_view(
         if own:
             reader.close()
     specs = spec.agents if spec else {}
-    orphans = [name for name in book.rows if name not in specs]
+    strangers = [name for name in book.rows if name not in specs]
+    # A file that is gone or broken says nothing of who left it.
+    orphans = strangers if spec is None else [name for name in strangers if not _is_over(book, name)]
     agents = [_agent(name, specs[name], book, now, holder) for name in specs]
     agents += [
         _agent(name, None, book, now, holder, orphan=spec is not None) for name in _by_family(orphans, book)
@@ -179,7 +182,7 @@ def fleet_view(
         daemon=_daemon(holder, now) if holder else None,
         cascade=book.cascade,
         agents=tuple(agents),
-        incidents=tuple(_incidents(book)),
+        incidents=tuple(_incidents(book, set(strangers) if spec else set())),
     )
 
 
@@ -231,7 +234,7 @@ def _agent(
         attempt=state.attempt,
         restarts=state.restarts,
         reassigns=state.reassigns,
-        pid=state.pid,
+        pid=state.pid if state.alive else None,
         pane=state.pane,
         task=task.id if task else None,
         progress=progress,
@@ -288,9 +291,17 @@ def _stamp(at: float | None) -> str | None:
     return to_iso(at) if at else None
 
 
-def _incidents(book: _Book) -> Iterable[IncidentView]:
-    """The open ones, then those closed lately. The agent's own state has the last word on what is open."""
-    current = {s.incident.id: (name, s.incident) for name, s in book.states.items() if s.incident}
+def _is_over(book: _Book, name: str) -> bool:
+    """Nothing of it runs, and nothing will."""
+    state = book.states.get(name)
+    return state is None or (not state.alive and state.phase in _ENDED)
+
+
+def _incidents(book: _Book, left: set[str]) -> Iterable[IncidentView]:
+    """The open ones, then those closed lately. The agent's own state has the last word on what is open;
+    nobody heals those that `left` the file, nor could anybody clear them: theirs are over."""
+    states = {name: state for name, state in book.states.items() if name not in left}
+    current = {s.incident.id: (name, s.incident) for name, s in states.items() if s.incident}
     opened = sorted(current.values(), key=lambda pair: pair[1].opened, reverse=True)
     yield from (_from_state(name, incident) for name, incident in opened)
     yield from (_from_row(row) for row in book.incidents if row["id"] not in current)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -109,7 +110,7 @@ class Workspaces:
                     self._watcher.drop(root.watch)
 
     def ours(self, *paths: Path) -> None:
-        """These files are written by the supervisor: their changes are nobody's."""
+        """These files, and all below these folders, supervisors write: their changes are nobody's."""
         with self._lock:
             self._ours.update(os.path.join(os.path.realpath(path.parent), path.name) for path in paths)
 
@@ -144,7 +145,9 @@ class Workspaces:
         relative = os.path.relpath(path, root.path)
         parts = relative.split(os.sep)
         with self._lock:
-            if relative == "." or path in self._ours or trivial(parts) or self._innermost(path) is not root:
+            if relative == "." or self._is_ours(root, path) or trivial(parts):
+                return
+            if self._innermost(path) is not root:
                 return
             root.pending.pop(relative, None)
             root.pending[relative] = None
@@ -152,6 +155,13 @@ class Workspaces:
                 del root.pending[next(iter(root.pending))]
         if parts[-1] == ".gitignore":
             self._ignores.forget(root.path)
+
+    def _is_ours(self, root: _Root, path: str) -> bool:
+        while self._ours and len(path) > len(root.path):
+            if path in self._ours:
+                return True
+            path = os.path.dirname(path)
+        return False
 
     def _innermost(self, path: str) -> _Root | None:
         while True:
@@ -342,10 +352,11 @@ def _sparse_emitter(budget: _Budget) -> Any:
 
 def _inode(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        found = os.lstat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    # A link that has taken a workspace's place leads to what is not the agent's.
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
 
 def _newest_file(root: str, since: float) -> tuple[str | None, float]:

@@ -172,6 +172,8 @@ class AgentState:
     resumable: bool = False
     session: str | None = None
     attached: bool = False
+    screen: str = ""
+    """What its screen showed last, by the profile's rules: waiting, limited, or nothing of the kind."""
     limited_until: float | None = None
     before_unknown: Phase | None = None
     incidents: int = 0

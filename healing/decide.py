@@ -16,7 +16,7 @@ from .ladder import Rung, delay_before, next_rung
 from .transitions import (
     Change,
     add_attempt,
-    anew,
+    answered,
     counted,
     end_attempt,
     enter,
@@ -27,7 +27,8 @@ from .transitions import (
     settle,
 )
 
-DESTRUCTIVE = (Strategy.RESUME, Strategy.RESTART, Strategy.REASSIGN)
+HANDS_OFF = HELD | {Phase.UNKNOWN, Phase.WAITING, Phase.LIMITED}
+"""Phases in which nothing is done by itself."""
 RESCUE = (
     "You seem to have stopped. Look at what is already done, then go on with your task now; "
     "do not answer this message, do the next piece of work."
@@ -51,11 +52,9 @@ def due(s: AgentState, spec: AgentSpec) -> float | None:
         if s.recovery.stage in (Stage.CLEARING, Stage.STARTING):
             if not s.recovery.issued:
                 return 0.0
-        elif not (s.attached and s.recovery.order is None and s.recovery.stage is Stage.BACKOFF):
+        elif not _resting(s, s.recovery):
             times.append(s.recovery.due if s.recovery.issued or s.recovery.stage is Stage.BACKOFF else 0.0)
-    elif s.incident and not (
-        s.phase in HELD or s.phase is Phase.UNKNOWN or s.attached or s.incident.observed
-    ):
+    elif s.incident and not (s.phase in HANDS_OFF or s.attached or s.incident.observed):
         return 0.0
     until = limits(s, spec)
     if s.incident is None:
@@ -69,6 +68,13 @@ def due(s: AgentState, spec: AgentSpec) -> float | None:
     if s.phase is Phase.LIMITED and s.limited_until is not None:
         times.append(s.limited_until)
     return min(times, default=None)
+
+
+def _resting(s: AgentState, recovery: Recovery) -> bool:
+    """While it waits, is out of sight or in a person's hand nothing is done, nor held against it."""
+    if recovery.order is not None:
+        return False
+    return s.phase in HANDS_OFF or s.attached
 
 
 def _errand(s: AgentState) -> Change:
@@ -134,9 +140,14 @@ def _recovery(s: AgentState, spec: AgentSpec, now: float) -> Change:
         return _next(s, spec, now)
     if recovery.issued and recovery.stage in (Stage.CLEARING, Stage.STARTING):
         return Change(s)
+    if recovery.stage in (Stage.BACKOFF, Stage.VERIFYING) and _resting(s, recovery):
+        return Change(s)
     if recovery.stage is Stage.BACKOFF:
-        if now < recovery.due or (s.attached and recovery.order is None):
+        if now < recovery.due:
             return Change(s)
+        if spec.policy.mode == "observe" and recovery.order is None:
+            # The file was changed while it waited: from now on nothing is done.
+            return _next(replace(s, recovery=None), spec, now)
         return _begin(s, recovery, spec, now)
     if recovery.stage is Stage.CLEARING:
         return _clear(s, recovery)
@@ -152,7 +163,7 @@ def _recovery(s: AgentState, spec: AgentSpec, now: float) -> Change:
 def _next(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """An open incident with nothing under way: take the next rung."""
     incident = s.incident
-    if incident is None or s.phase in HELD or s.phase is Phase.UNKNOWN or s.attached or incident.observed:
+    if incident is None or s.phase in HANDS_OFF or s.attached or incident.observed:
         return Change(s)
     rung = next_rung(s, incident, spec)
     if spec.policy.mode == "observe":
@@ -191,10 +202,11 @@ def _rise(s: AgentState, incident: Incident, rung: Rung, now: float) -> Change:
 def give_up(s: AgentState, now: float, why: str, order: str | None = None) -> Change:
     """The last level is spent: mark it, say so once, and leave the agent alone until `clear`."""
     incident = s.incident
-    state = send_errand(replace(s, recovery=None), "escalate", order)
+    sent = send_errand(replace(s, recovery=None), now, "escalate", order)
+    state = sent.state
     reason = f"{incident.detail}; {why}" if incident else why
     note = counted(state, "hhmrs_failure", now, reason, cause=incident.cause if incident else "unknown")
-    change = Change(state, (note,))
+    change = sent.noting(note)
     if state.task:
         failed = event(state, "task_failed", now, task=state.task.id, why=reason)
         change = change.noting(failed)
@@ -306,7 +318,9 @@ def _quiet_times(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """Health refills the budgets; a limit ends when its time comes."""
     change = Change(s)
     if s.phase is Phase.LIMITED and s.limited_until is not None and now >= s.limited_until:
-        change = settle(anew(replace(s, limited_until=None), now), now, "the limit's time is over")
+        shown = "" if s.screen == "limited" else s.screen
+        over = replace(s, limited_until=None, screen=shown)
+        change = answered(over, now, spec.policy.verify_within, "the limit's time is over")
         s = change.state
     healthy = s.healthy_since is not None and s.incident is None and (s.restarts or s.reassigns or s.nudges)
     if healthy and s.healthy_since is not None and now >= s.healthy_since + spec.policy.stable_after:

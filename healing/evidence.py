@@ -38,7 +38,8 @@ class ProcessAdopted:
 @dataclass(frozen=True, slots=True)
 class ProcessExited:
     """The attempt's process is gone. `status` is its exit status, `signal` the signal that ended it;
-    both None when nobody could tell. `tail` holds the last visible lines, for the profile's patterns."""
+    both None when nobody could tell. `tail` holds the last visible lines, for the profile's patterns.
+    `lost`: its terminal is gone as well, which many programs take for a reason to end, even with 0."""
 
     agent: str
     at: float
@@ -46,6 +47,7 @@ class ProcessExited:
     status: int | None
     signal: int | None
     tail: tuple[str, ...] = ()
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

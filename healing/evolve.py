@@ -12,23 +12,28 @@ from typing import Any
 
 from ..config.fleet import AgentSpec
 from . import evidence as e
-from .agent import HELD, AgentState, Phase, Stage
+from .agent import HELD, AgentState, Phase, Stage, Strategy
 from .attribute import cause_of_exit
 from .judge import came_back, life, progress, seen_output
 from .obey import obey
 from .repeats import learn
 from .transitions import (
+    ERRANDS,
     Change,
     anew,
     answer,
+    answered,
     close_task,
     end_attempt,
     enter,
     event,
+    giving_way,
+    later,
     open_incident,
     open_task,
     recovered,
     settle,
+    settled_phase,
 )
 
 TYPED_KEPT = 4
@@ -53,6 +58,7 @@ def _started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
             started=ev.at,
             ready=spec.liveness == ("process",) and spec.ready is None,
             says="",
+            screen="",
             progress=None,
             limited_until=None,
         ),
@@ -75,7 +81,7 @@ def _started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
     )
     recovery = s.recovery
     if recovery is None or recovery.stage is not Stage.STARTING:
-        return change
+        return change.then(_seen_again(s, e.SeenAgain(s.id, ev.at), spec))
     if recovery.strategy is None:
         done = end_attempt(s, ev.at, ok=True, why=f"started as pid {ev.pid}")
         if s.phase in HELD:
@@ -84,7 +90,8 @@ def _started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
     verifying = replace(
         recovery, stage=Stage.VERIFYING, issued=True, began=ev.at, due=ev.at + spec.policy.verify_within
     )
-    return change.then(Change(replace(s, recovery=verifying)))
+    seen = replace(s, recovery=verifying, before_unknown=None)
+    return change.then(enter(seen, Phase.RECOVERING, ev.at, "a new attempt is seen"))
 
 
 def _adopted(s: AgentState, ev: e.ProcessAdopted, spec: AgentSpec) -> Change:
@@ -97,17 +104,19 @@ def _adopted(s: AgentState, ev: e.ProcessAdopted, spec: AgentSpec) -> Change:
         return change.then(_started(s, started, spec))
     if recovery and recovery.stage is Stage.VERIFYING:
         again = replace(recovery, began=ev.at, due=ev.at + spec.policy.verify_within)
-        return change.then(Change(replace(s, recovery=again)))
-    if s.phase is Phase.UNKNOWN:
-        return change.then(_seen_again(s, e.SeenAgain(s.id, ev.at), spec))
-    return change
+        change = change.then(Change(replace(s, recovery=again)))
+    return change.then(_seen_again(change.state, e.SeenAgain(s.id, ev.at), spec))
 
 
 def _exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
     if ev.attempt != s.attempt or not s.alive:
         return Change(s)
     ours = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
-    if ev.status == 0:
+    # A program that ends, in whatever way, because its terminal went says nothing of its work.
+    hung_up = ev.lost and (ev.status in (None, 0, 129) or ev.signal == 1)
+    if hung_up:
+        cause, detail = "tmux_lost", "its terminal is gone"
+    elif ev.status == 0:
         cause, detail = "unknown", "exit 0"
     else:
         cause, detail = cause_of_exit(ev.status, ev.signal, ev.tail, spec.seats[s.seat].profile)
@@ -129,11 +138,12 @@ def _exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
     if s.phase is Phase.UNKNOWN:
         back = s.before_unknown or Phase.EXITED
         change = change.then(enter(replace(s, before_unknown=None), back, ev.at))
-    if ev.status == 0 and spec.restart != "permanent":
+    if ev.status == 0 and not hung_up and spec.restart != "permanent":
         return change.then(_finished(change.state, ev.at, "exit 0"))
     if spec.restart == "temporary":
-        failed = close_task(change.state, ev.at, done=False, why=detail)
-        return change.then(failed).then(enter(failed.state, Phase.EXITED, ev.at, detail))
+        change = change.then(end_attempt(change.state, ev.at, ok=False, why=detail))
+        change = change.then(close_task(change.state, ev.at, done=False, why=detail))
+        return change.then(enter(change.state, Phase.EXITED, ev.at, detail))
     return change.then(_fell(change.state, ev.at, "exited", cause, detail, spec))
 
 
@@ -196,7 +206,7 @@ def _beat(s: AgentState, ev: e.BeatReceived, spec: AgentSpec) -> Change:
     )
     change = life(s, ev.at, "beat", spec)
     s = change.state
-    if s.recovery or s.incident or s.phase in HELD or s.phase in (Phase.UNKNOWN, Phase.LIMITED):
+    if s.recovery or s.incident or not s.alive or s.phase in HELD or s.phase is Phase.UNKNOWN:
         return change
     return change.then(settle(s, ev.at, f"says {ev.state}"))
 
@@ -230,6 +240,10 @@ def _session(s: AgentState, ev: e.SessionLearned, _: AgentSpec) -> Change:
 def _done(s: AgentState, ev: e.DoneReceived, spec: AgentSpec) -> Change:
     if s.phase in HELD:
         return close_task(s, ev.at, done=True, why=ev.summary)
+    if giving_way(s) and s.recovery and (s.recovery.order or s.recovery.stage is Stage.STARTING):
+        return Change(s)  # the attempt before, with its last breath; a person wants it run again
+    if giving_way(s) and spec.restart == "permanent":
+        return Change(s)
     change = life(s, ev.at, "beat", spec)
     if spec.restart != "permanent":
         return change.then(_finished(change.state, ev.at, ev.summary or "done letter"))
@@ -239,7 +253,7 @@ def _done(s: AgentState, ev: e.DoneReceived, spec: AgentSpec) -> Change:
 
 
 def _fail(s: AgentState, ev: e.FailReceived, spec: AgentSpec) -> Change:
-    if s.phase in HELD:
+    if s.phase in HELD or giving_way(s):
         return Change(s)
     cause, detail = "unknown", ev.summary or "fail letter"
     if ev.exit_code:
@@ -249,12 +263,14 @@ def _fail(s: AgentState, ev: e.FailReceived, spec: AgentSpec) -> Change:
 
 
 def _ask(s: AgentState, ev: e.AskReceived, spec: AgentSpec) -> Change:
-    s = replace(s, says="awaiting_approval", message=ev.question)
     note = event(s, "agent_asked", ev.at, question=ev.question, options=list(ev.options))
+    if not s.alive or giving_way(s):
+        return Change(s, (note,))  # whoever asked is no more
+    s = replace(s, says="awaiting_approval", message=ev.question)
     change = Change(s, (note,)).then(life(s, ev.at, "beat", spec))
-    if s.phase in HELD:
+    if s.phase in HELD or s.phase is Phase.UNKNOWN:
         return change
-    if s.recovery and s.recovery.stage is Stage.VERIFYING:
+    if s.incident:
         change = change.then(progress(change.state, ev.at, "beat", "it asked a question", spec))
     return change.then(enter(replace(change.state, ready=True), Phase.WAITING, ev.at, ev.question))
 
@@ -262,16 +278,25 @@ def _ask(s: AgentState, ev: e.AskReceived, spec: AgentSpec) -> Change:
 def _screen(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
     if ev.phase == "ready":
         return _probed(s, e.ReadyProbed(s.id, ev.at, True), spec)
-    if s.phase in HELD or s.phase is Phase.UNKNOWN or s.recovery or not s.alive:
+    if not s.alive or giving_way(s):
         return Change(s)
     phase = Phase.LIMITED if ev.phase == "limited" else Phase.WAITING
-    s = replace(s, limited_until=ev.until if phase is Phase.LIMITED else None, ready=True)
-    return enter(s, phase, ev.at, ev.rule)
+    s = replace(s, screen=ev.phase, limited_until=ev.until if phase is Phase.LIMITED else None, ready=True)
+    if s.phase in HELD or s.phase is Phase.UNKNOWN:
+        return Change(s)
+    change = Change(s)
+    if s.recovery and s.recovery.order:
+        why = f"started, and now it is {phase.value}: its screen shows {ev.rule}"
+        word = s.recovery.strategy.value if s.recovery.strategy else "start"
+        told = answer(s, ev.at, s.recovery.order, word, False, why)
+        change = Change(replace(s, recovery=replace(s.recovery, order=None)), (told,))
+    return change.then(enter(change.state, phase, ev.at, ev.rule))
 
 
-def _screen_cleared(s: AgentState, ev: e.ScreenCleared, _: AgentSpec) -> Change:
+def _screen_cleared(s: AgentState, ev: e.ScreenCleared, spec: AgentSpec) -> Change:
+    s = replace(s, screen="", limited_until=None)
     if s.phase is Phase.LIMITED or (s.phase is Phase.WAITING and s.says != "awaiting_approval"):
-        return settle(anew(replace(s, limited_until=None), ev.at), ev.at, "the screen shows it no more")
+        return answered(s, ev.at, spec.policy.verify_within, "the screen shows it no more")
     return Change(s)
 
 
@@ -294,22 +319,26 @@ def _refused(s: AgentState, ev: e.LetterRefused, _: AgentSpec) -> Change:
     return Change(s, (event(s, "agent_letter_refused", ev.at, reason=ev.reason, count=s.bad_letters),))
 
 
-def _person(s: AgentState, ev: e.PersonPresent, _: AgentSpec) -> Change:
+def _person(s: AgentState, ev: e.PersonPresent, spec: AgentSpec) -> Change:
     if ev.attached == s.attached:
         return Change(s)
     note = event(s, "operator_attached" if ev.attached else "operator_detached", ev.at)
     state = replace(s, attached=ev.attached)
-    # Whatever the agent did not do while a person held it is not held against it.
-    return Change(state if ev.attached else anew(state, ev.at), (note,))
+    if ev.attached:
+        return Change(state, (note,))
+    # Whatever the agent did not do while a person held it is not held against it; and what is shown now is
+    # the echo of the person's last keys, and the pane at its own size again.
+    return Change(_given_time(replace(anew(state, ev.at), typed_at=ev.at), ev.at, spec), (note,))
 
 
-def _typed(s: AgentState, ev: e.Typed, _: AgentSpec) -> Change:
+def _typed(s: AgentState, ev: e.Typed, spec: AgentSpec) -> Change:
     s = replace(s, typed=(*s.typed, ev.text[:4000])[-TYPED_KEPT:], typed_at=ev.at)
-    if s.phase is Phase.WAITING:
-        return settle(
-            anew(replace(s, says="" if s.says == "awaiting_approval" else s.says), ev.at), ev.at, "answered"
-        )
-    return Change(s)
+    if s.phase is not Phase.WAITING:
+        return Change(s)
+    s = replace(s, says="" if s.says == "awaiting_approval" else s.says)
+    if s.screen == "waiting":
+        return Change(s)  # answered is what its screen does not ask any more
+    return answered(s, ev.at, spec.policy.verify_within, "answered")
 
 
 def _task(s: AgentState, ev: e.TaskGiven, _: AgentSpec) -> Change:
@@ -317,7 +346,7 @@ def _task(s: AgentState, ev: e.TaskGiven, _: AgentSpec) -> Change:
 
 
 def _unseen(s: AgentState, ev: e.Unseen, _: AgentSpec) -> Change:
-    if s.phase in HELD or s.phase is Phase.UNKNOWN:
+    if s.phase in HELD or s.phase is Phase.UNKNOWN or not s.alive:
         return Change(s)
     return enter(replace(s, before_unknown=s.phase), Phase.UNKNOWN, ev.at, ev.why)
 
@@ -326,18 +355,23 @@ def _seen_again(s: AgentState, ev: e.SeenAgain, spec: AgentSpec) -> Change:
     if s.phase is not Phase.UNKNOWN:
         return Change(s)
     back = s.before_unknown or Phase.WORKING
-    s = anew(replace(s, before_unknown=None), ev.at)
-    if s.recovery and s.recovery.stage is Stage.VERIFYING:
-        s = replace(s, recovery=replace(s.recovery, due=ev.at + spec.policy.verify_within))
+    s = _given_time(anew(replace(s, before_unknown=None), ev.at), ev.at, spec)
+    if s.alive and not giving_way(s) and settled_phase(s) in (Phase.WAITING, Phase.LIMITED):
+        back = settled_phase(s)  # what it asked, or its screen showed, meanwhile
     return enter(s, back, ev.at, "seen again")
+
+
+def _given_time(s: AgentState, at: float, spec: AgentSpec) -> AgentState:
+    """An attempt that could not be watched has all its time to prove itself before it, from `at` on."""
+    if s.recovery is None or s.recovery.stage is not Stage.VERIFYING:
+        return s
+    return replace(s, recovery=replace(s.recovery, due=at + spec.policy.verify_within))
 
 
 def _stalled_ourselves(s: AgentState, ev: e.SupervisorStalled, _: AgentSpec) -> Change:
     """We slept: move every clock of ours on by as much, so that nobody's silence counts."""
     gap = ev.gap
-    s = replace(
-        s, last_life=s.last_life + gap, last_progress=s.last_progress + gap, last_solid=s.last_solid + gap
-    )
+    s = later(s, gap, ev.at)
     if s.task and s.task.ticking_since is not None:
         s = replace(s, task=replace(s.task, ticking_since=s.task.ticking_since + gap))
     if s.recovery and s.recovery.due:
@@ -357,18 +391,18 @@ def _step(s: AgentState, ev: e.StepFinished, spec: AgentSpec) -> Change:
         return _fell(s, ev.at, "exited", "permission" if ev.denied else "crash", ev.why, spec)
     if recovery.stage is Stage.VERIFYING and not ev.ok:
         return end_attempt(s, ev.at, ok=False, why=ev.why)
-    return Change(s)
+    # Typing takes its time; what comes in reply to the keys comes after the last of them.
+    return Change(replace(s, typed_at=ev.at) if recovery.strategy is Strategy.NUDGE else s)
 
 
 def _cleared(s: AgentState, ev: e.StepFinished) -> Change:
     """The old tree is seen dead and its inbox drained: the next attempt may begin."""
     recovery = s.recovery
     assert recovery is not None
-    if ev.undead:
-        s = replace(s, undead=True)
-        return end_attempt(s, ev.at, ok=False, why=ev.why)
     if not ev.ok:
-        return end_attempt(s, ev.at, ok=False, why=ev.why)
+        s = replace(s, undead=s.undead or ev.undead)
+        change = end_attempt(s, ev.at, ok=False, why=ev.why)
+        return change.then(open_incident(change.state, ev.at, "exited", "unknown", ev.why))
     state = replace(
         s,
         alive=False,
@@ -386,8 +420,9 @@ def _errand_over(s: AgentState, ev: e.StepFinished) -> Change:
     assert errand is not None
     change = Change(replace(s, errand=None))
     if errand.order:
-        word = {"end_tree": "stop", "clear_marker": "clear", "escalate": "escalate"}[errand.kind]
-        change = change.noting(answer(s, ev.at, errand.order, word, ev.ok, ev.why or "done"))
+        change = change.noting(answer(s, ev.at, errand.order, ERRANDS[errand.kind], ev.ok, ev.why or "done"))
+    elif not ev.ok:
+        change = change.noting(event(s, "agent_errand_failed", ev.at, errand=errand.kind, why=ev.why))
     return change
 
 

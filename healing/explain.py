@@ -142,8 +142,9 @@ def _next(s: AgentState, spec: AgentSpec, now: float) -> tuple[str, float | None
         timed = recovery.stage in (Stage.BACKOFF, Stage.VERIFYING)
         return stages[recovery.stage], recovery.due - now if timed else None
     if s.phase in HELD:
+        again = "nothing until `restart`" if s.alive else "nothing until `start`"
         return {Phase.ESCALATED: "nothing until `clear`", Phase.PAUSED: "nothing until `unpause`"}.get(
-            s.phase, "nothing until `start`"
+            s.phase, again
         ), None
     if s.incident:
         rung = next_rung(s, s.incident, spec)

@@ -52,15 +52,21 @@ def progress(
         # What was done before our act proves nothing; nor what is printed at a start, or at dying.
         if at < recovery.began + (0.0 if solid else reply_window(spec)):
             return change
+        # A start ends where the program says so itself; a resumed one first prints its whole past.
+        if not solid and recovery.ended and spec.ready is not None and not s.ready:
+            return change
         ready = replace(s, ready=True)
         proved = recovered(ready, at, what)
         return change.then(proved).then(settle(proved.state, at, what))
     # What it did just before it asked is told a moment after.
     if s.phase in (Phase.WAITING, Phase.LIMITED) and solid and not s.incident and at > s.since + REPLY:
         says = "" if s.says == "awaiting_approval" else s.says
-        return change.then(settle(replace(s, says=says, limited_until=None), at, what))
+        return change.then(settle(replace(s, says=says, screen="", limited_until=None), at, what))
     if (
         s.incident
+        and s.incident.cause != "deadline"  # time past does not come back
+        and s.incident.symptom
+        != "failed"  # it said itself that it cannot; what it prints on takes nothing back
         and s.alive
         and s.phase not in HELD
         and (recovery is None or recovery.stage is Stage.BACKOFF)

@@ -32,6 +32,8 @@ def next_rung(s: AgentState, incident: Incident, spec: AgentSpec) -> Rung:
     often = s.nudges >= max(1, policy.max_restarts)  # who needs to be woken again and again is not well
     if "nudge" in ladder and not incident.nudged and not often and s.alive and not incident.attempts:
         return Rung(Strategy.NUDGE, 1, s.seat, incident.detail)
+    if spec.restart == "temporary":
+        return Rung(Strategy.ESCALATE, 3, s.seat, "it is never restarted by itself (restart: temporary)")
     options = [name for name in ladder if name in LEVEL_ONE]
     if options == ["resume"] and not s.resumable and not s.session:
         options = []

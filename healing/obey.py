@@ -125,8 +125,9 @@ def _forgive(s: AgentState, at: float) -> Change:
     if s.task:
         s = replace(s, task=replace(s.task, spent=0.0))
     change = close_incident(s, at, "cleared")
-    marked = s.phase is Phase.ESCALATED
-    return change.then(Change(send_errand(change.state, "clear_marker"))) if marked else change
+    # A person may have stopped it after it was escalated: the marker stands all the same.
+    marked = s.phase is Phase.ESCALATED or (s.incident is not None and s.incident.level >= 3)
+    return change.then(send_errand(change.state, at, "clear_marker")) if marked else change
 
 
 def _escalate(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
@@ -142,9 +143,9 @@ def _escalate(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
             s, "hhmrs_escalation", ev.at, reason, level_from=incident.level, level_to=3, cause=incident.cause
         )
         change = change.noting(note).then(Change(replace(s, incident=replace(incident, level=3))))
-    s = send_errand(replace(change.state, recovery=None), "escalate", ev.letter)
-    failure = counted(s, "hhmrs_failure", ev.at, reason, cause="unknown")
-    return change.then(Change(s, (failure,))).then(enter(s, Phase.ESCALATED, ev.at, reason))
+    change = change.then(send_errand(replace(change.state, recovery=None), ev.at, "escalate", ev.letter))
+    change = change.noting(counted(change.state, "hhmrs_failure", ev.at, reason, cause="unknown"))
+    return change.then(enter(change.state, Phase.ESCALATED, ev.at, reason))
 
 
 def _pause(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
@@ -163,7 +164,9 @@ def _unpause(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
         return Change(s, (_no(s, ev, why),))
     s = anew(s, ev.at)
     if s.alive:
-        change = settle(s, ev.at, f"unpaused by {ev.by}")
+        # What was wrong before has been in a person's hand since; its clocks begin anew.
+        change = close_incident(s, ev.at, "cleared")
+        change = change.then(settle(change.state, ev.at, f"unpaused by {ev.by}"))
     else:
         change = enter(s, Phase.EXITED, ev.at, f"unpaused by {ev.by}; it ended meanwhile")
         change = change.then(
@@ -178,14 +181,15 @@ def _stop(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     change = end_attempt(s, ev.at, ok=False, why=f"stopped by {ev.by}")
     if s.phase is not Phase.ESCALATED:
         change = change.then(close_incident(change.state, ev.at, "cleared"))
-    stopped = send_errand(replace(change.state, recovery=None), "end_tree", ev.letter)
-    return change.then(enter(stopped, Phase.STOPPED, ev.at, f"by {ev.by}"))
+    change = change.then(send_errand(replace(change.state, recovery=None), ev.at, "end_tree", ev.letter))
+    return change.then(enter(change.state, Phase.STOPPED, ev.at, f"by {ev.by}"))
 
 
 def _start(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     if why := refusal(s, "start", spec):
         return Change(s, (_no(s, ev, why),))
-    change = _forgive(s, ev.at)
+    change = end_attempt(s, ev.at, ok=False, why=f"started by {ev.by}")
+    change = change.then(_forgive(change.state, ev.at))
     s = change.state
     if s.task is None and spec.prompt:
         change = change.then(open_task(s, spec.prompt, ev.at))
@@ -204,7 +208,7 @@ def _clear(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
         return change.then(Change(s, (_yes(s, ev, f"budgets refilled; it stays {s.phase.value}"),)))
     if s.alive:
         settled = settle(s, ev.at, f"cleared by {ev.by}")
-        if s.errand is not None:
+        if s.errand is not None and s.errand.order is None and s.errand.kind == "clear_marker":
             # Answered when the marker is seen gone.
             errand = replace(s.errand, order=ev.letter)
             return change.then(settled).then(Change(replace(settled.state, errand=errand)))

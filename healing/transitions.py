@@ -12,6 +12,8 @@ CLOCK_RUNS = frozenset(
     {Phase.STARTING, Phase.WORKING, Phase.IDLE, Phase.STALLED, Phase.LOOPING, Phase.EXITED, Phase.RECOVERING}
 )
 """Phases in which the task's deadline clock runs; it rests while waiting, limited or held."""
+CLOCKS_REST = frozenset({Phase.IDLE, Phase.WAITING, Phase.LIMITED, Phase.UNKNOWN})
+"""Phases in which the clocks of silence and of progress stand still, to go on where they stood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,21 @@ def enter(s: AgentState, phase: Phase, at: float, why: str = "") -> Change:
     if phase == s.phase:
         return Change(s)
     happening = event(s, "agent_phase", at, **{"from": s.phase.value, "to": phase.value, "why": why})
+    if s.phase in CLOCKS_REST:
+        s = later(s, at - s.since, at)
     state = replace(s, phase=phase, since=at, task=tick(s.task, at, phase in CLOCK_RUNS))
     return Change(state, (happening,))
+
+
+def later(s: AgentState, seconds: float, now: float) -> AgentState:
+    """The clocks of silence and of progress moved on by `seconds`, at most to `now`."""
+    by = max(0.0, seconds)
+    return replace(
+        s,
+        last_life=min(max(now, s.last_life), s.last_life + by),
+        last_progress=min(max(now, s.last_progress), s.last_progress + by),
+        last_solid=min(max(now, s.last_solid), s.last_solid + by),
+    )
 
 
 def tick(task: Task | None, at: float, running: bool) -> Task | None:
@@ -103,15 +118,33 @@ def settled_phase(s: AgentState) -> Phase:
     """The phase of a healthy agent: what it says of itself, else whether it has work."""
     if not s.ready:
         return Phase.STARTING
+    if s.screen == "limited":
+        return Phase.LIMITED
+    if s.screen == "waiting" or s.says == "awaiting_approval":
+        return Phase.WAITING
     if s.says in ("idle", "hibernated", "completed"):
         return Phase.IDLE
-    if s.says == "awaiting_approval":
-        return Phase.WAITING
     return Phase.WORKING if s.task or s.says else Phase.IDLE
 
 
 def settle(s: AgentState, at: float, why: str = "") -> Change:
     return enter(s, settled_phase(s), at, why)
+
+
+def answered(s: AgentState, at: float, within: float, why: str) -> Change:
+    """It waits no more: its clocks begin anew, and what was being tried gets `within` seconds from now."""
+    s, recovery = anew(s, at), s.recovery
+    if giving_way(s):
+        return Change(s)
+    if recovery is None:
+        return settle(s, at, why)
+    due = at + within if recovery.stage is Stage.VERIFYING else max(recovery.due, at + within)
+    return enter(replace(s, recovery=replace(recovery, due=due)), Phase.RECOVERING, at, why)
+
+
+def giving_way(s: AgentState) -> bool:
+    """One attempt is just being ended, or the next one started: letters that come now are of the old one."""
+    return s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
 
 
 def open_incident(s: AgentState, at: float, symptom: str, cause: str, detail: str) -> Change:
@@ -207,8 +240,17 @@ def plain_start(s: AgentState, order: str | None = None) -> AgentState:
     return replace(s, recovery=recovery)
 
 
-def send_errand(s: AgentState, kind: str, order: str | None = None) -> AgentState:
-    return replace(s, errand=Errand(kind, f"{s.id}/{s.attempt}/{s.incidents}/{kind}", order=order))
+def send_errand(s: AgentState, at: float, kind: str, order: str | None = None) -> Change:
+    """Have an errand run; whoever waits for the one before is told that it was overtaken."""
+    before, notes = s.errand, tuple[Happening, ...]()
+    if before and before.order:
+        notes = (answer(s, at, before.order, ERRANDS[before.kind], False, f"overtaken by {ERRANDS[kind]}"),)
+    errand = Errand(kind, f"{s.id}/{s.attempt}/{s.incidents}/{kind}", order=order)
+    return Change(replace(s, errand=errand), notes)
+
+
+ERRANDS = {"end_tree": "stop", "clear_marker": "clear", "escalate": "escalate"}
+"""Errand -> the order that means it."""
 
 
 def first_state(spec: AgentSpec, at: float) -> Change:
@@ -219,6 +261,24 @@ def first_state(spec: AgentSpec, at: float) -> Change:
     )
     change = Change(replace(state, attempt=1))
     return change.then(open_task(change.state, spec.prompt, at)) if spec.prompt else change
+
+
+def fitted(s: AgentState, spec: AgentSpec, now: float) -> AgentState:
+    """The state under a changed fleet file, or read by a daemon whose clock says something else: no seat
+    that is not there, and no wait beyond what the policy allows."""
+    seats, policy = len(spec.seats), spec.policy
+    recovery, task = s.recovery, s.task
+    if recovery:
+        longest = max(policy.verify_within, policy.backoff.max * (1 + policy.backoff.jitter))
+        recovery = replace(
+            recovery,
+            seat=recovery.seat if recovery.seat < seats else 0,
+            from_seat=recovery.from_seat if recovery.from_seat < seats else 0,
+            due=min(recovery.due, now + longest),
+        )
+    if task and task.ticking_since is not None:
+        task = replace(task, ticking_since=min(task.ticking_since, now))
+    return replace(s, seat=s.seat if s.seat < seats else 0, recovery=recovery, task=task)
 
 
 STRATEGY_OF = {s.value: s for s in Strategy}

@@ -127,7 +127,7 @@ def read_fleet(document: Mapping[str, Any], titles: Mapping[str, str]) -> Fleet:
         mode=clean(daemon.get("mode", ""), 16),
         uptime=_number(daemon.get("uptime_s")),
         cascade=_cascade(cascade),
-        agents=tuple(_agent(a, titles) for a in _maps(document.get("agents"))),
+        agents=tuple(_agent(a, titles, bool(daemon)) for a in _maps(document.get("agents"))),
         troubles=tuple(_trouble(i) for i in _maps(document.get("incidents"))),
     )
 
@@ -155,7 +155,7 @@ def _phase(value: object) -> Phase:
         return Phase.UNKNOWN
 
 
-def _agent(raw: Mapping[str, Any], titles: Mapping[str, str]) -> Agent:
+def _agent(raw: Mapping[str, Any], titles: Mapping[str, str], up: bool) -> Agent:
     name = str(raw.get("id", ""))
     evidence = raw.get("evidence") or {}
     pid, alive = raw.get("pid"), bool(raw.get("alive", True))
@@ -182,10 +182,17 @@ def _agent(raw: Mapping[str, Any], titles: Mapping[str, str]) -> Agent:
         incident=clean(raw["incident"], 80) if raw.get("incident") else None,
         alive=alive,
         attached=bool(raw.get("attached")),
-        doing=clean(f"{step.get('strategy')}: {raw.get('stage')}", 40) if step and raw.get("stage") else "",
+        doing=clean(_doing(step.get("strategy"), raw.get("stage"), up), 40)
+        if step and raw.get("stage")
+        else "",
         until=moment(step.get("at")) if step else moment(raw.get("limited_until")),
         orphan=bool(raw.get("orphan")),
     )
+
+
+def _doing(strategy: object, stage: object, up: bool) -> str:
+    """Without a daemon nothing is under way; the next one takes it up."""
+    return f"{strategy}: {stage}" if up else f"{strategy} at the next `hhmrs up`"
 
 
 def _trouble(raw: Mapping[str, Any]) -> Trouble:

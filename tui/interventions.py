@@ -123,11 +123,22 @@ _TONES: dict[str, Tone] = {
 
 
 def timeline(events: Iterable[Event], now: float, plain: bool = False) -> tuple[Moment, ...]:
-    """Newest first; `now` epoch seconds."""
-    return tuple(reversed([_moment(event, now, plain) for event in events]))
+    """Newest first; `now` epoch seconds. Checkpoints in a row are one line: they would hide all the rest."""
+    rows: list[tuple[Event, int]] = []
+    for event in events:
+        alike = event.type == "checkpoint_stored" and rows and _same_by(rows[-1][0], event)
+        if alike:
+            rows[-1] = (event, rows[-1][1] + 1)
+        else:
+            rows.append((event, 1))
+    return tuple(_moment(event, now, plain, count) for event, count in reversed(rows))
 
 
-def _moment(event: Event, now: float, plain: bool) -> Moment:
+def _same_by(one: Event, other: Event) -> bool:
+    return one.type == other.type and one.data.get("by") == other.data.get("by")
+
+
+def _moment(event: Event, now: float, plain: bool, count: int = 1) -> Moment:
     at = moment(event.at)
     known = ICONS.get(event.type)
     tone = _TONES.get(event.type) or (Tone.TRON if known else _family_tone(event.type))
@@ -138,7 +149,7 @@ def _moment(event: Event, now: float, plain: bool) -> Moment:
         seconds=None if at is None else max(0, int(now - at)),
         icon=icon,
         what=known[2] if known else clean(event.type.replace("_", " "), 40),
-        why=tell(event),
+        why=tell(event) + (f", the last of {count} in a row" if count > 1 else ""),
         tone=tone,
     )
 

@@ -135,13 +135,13 @@ KEYS: tuple[Key, ...] = (
         VIEW,
         "hush",
     ),
-    _order("n", "nudge", "nudge", "type the rescue message into the agent's pane", 2),
-    _order("u", "resume", "resume", "end the agent's process tree and resume from its checkpoint", 3),
-    _order("r", "restart", "restart", "end the agent's process tree and start it afresh", 4),
-    _order("R", "reassign", "reassign", "end it and go on with another profile or model", 5),
-    _order("e", "escalate", "escalate", "stop healing it and call a person", 6),
-    _order("p", "pause", "pause", "hands off: it runs on, nobody heals it; again to unpause", 7),
-    _order("s", "stop", "stop", "end the agent's process tree and leave it ended", 8),
+    _order("n", "nudge", "nudge", "type the rescue message into the agent's pane", 3),
+    _order("u", "resume", "resume", "end the agent's process tree and resume from its checkpoint", 4),
+    _order("r", "restart", "restart", "end the agent's process tree and start it afresh", 5),
+    _order("R", "reassign", "reassign", "end it and go on with another profile or model", 6),
+    _order("e", "escalate", "escalate", "stop healing it and call a person", 7),
+    _order("p", "pause", "pause", "hands off: it runs on, nobody heals it; again to unpause", 8),
+    _order("s", "stop", "stop", "end the agent's process tree and leave it ended", 9),
     _order("S", "start", "start", "start a stopped or finished agent", None),
     _order("c", "clear", "clear", "close its escalation and refill its budgets", 9),
     _order("H", "heal", "heal now", "one detection and healing pass over the fleet, at once", None),
@@ -152,7 +152,7 @@ KEYS: tuple[Key, ...] = (
         "take over its real pane; ctrl+b then d comes back",
         TALK,
         "attach",
-        bar=1,
+        bar=2,
     ),
     _order("t", "send", "type", "type a line into its pane", 10, TALK),
     _order("T", "submit", "task", "queue a task for it", None, TALK),
@@ -175,7 +175,7 @@ KEYS: tuple[Key, ...] = (
         "leave the screen; agents and daemon keep running",
         APP,
         "quit_screen",
-        bar=16,
+        bar=1,
     ),
 )
 
@@ -212,9 +212,13 @@ def for_order(order: str) -> Key:
     return next(key for key in KEYS if key.order == wanted)
 
 
-def in_bar() -> list[Key]:
-    """Keys of the key bar, the most useful first."""
-    return sorted((key for key in KEYS if key.bar is not None), key=lambda key: key.bar or 0)
+def in_bar(order: str | None = None) -> list[Key]:
+    """Keys of the key bar, the most useful first; `order`: what the chosen agent waits for, next to help."""
+    keys = sorted((key for key in KEYS if key.bar is not None), key=lambda key: key.bar or 0)
+    if order is None:
+        return keys
+    wanted = for_order(order)
+    return [keys[0], wanted, *(key for key in keys[1:] if key is not wanted)]
 
 
 def grouped() -> Iterator[tuple[str, list[Key]]]:

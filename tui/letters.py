@@ -29,14 +29,14 @@ STATES = (
 MAX_LETTER = 1 << 20
 
 _VALUED = {
-    "beat": ("--progress", "--message", "--snippet"),
+    "beat": ("--state", "--progress", "--message", "--snippet"),
     "checkpoint": ("--completed", "--file", "--next", "--data"),
     "done": ("--summary", "--exit-code", "--artifact"),
     "fail": ("--summary", "--exit-code", "--artifact"),
     "ask": ("--option",),
 }
 _HELP = {
-    "beat": "usage: hhmrs beat [STATE] [--progress 0..1] [--message TEXT] [--snippet python|sh]\n\n"
+    "beat": "usage: hhmrs beat [[--state] STATE] [--progress 0..1] [--message TEXT] [--snippet python|sh]\n\n"
     "Say that you are alive. STATE (default executing): " + " ".join(STATES) + ".\n"
     "--snippet prints a small file to copy into your own program instead.\n",
     "checkpoint": "usage: hhmrs checkpoint [--completed TEXT]... [--file PATH]... [--next TEXT]...\n"
@@ -114,6 +114,7 @@ def _parse(verb: str, rest: list[str]) -> tuple[list[str], dict[str, list[str]]]
 
 
 def _beat_fields(words: list[str], options: dict[str, list[str]]) -> list[str]:
+    words = words + options.get("--state", [])
     if len(words) > 1:
         raise _Usage("takes one STATE; put other text into --message")
     state = words[0] if words else "executing"
@@ -208,7 +209,7 @@ def _send(kind: str, fields: list[str], durable: bool) -> None:
     if not inbox or not agent or not attempt.isdecimal():
         raise _Usage(
             "this is for agents: run it inside an agent that hhmrs started (HHMRS_INBOX is not set here); "
-            "to give an order use `hhmrs send`, `submit`, `restart` and the like"
+            "to give an order use `hhmrs send`, `restart` and the like"
         )
     now = time.time()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"

@@ -17,14 +17,19 @@ NARROWEST = 24
 
 
 def timeline_lines(moments: Iterable[Moment], width: int) -> list[Line]:
-    """One line a moment; a long reason goes on below, under its own beginning."""
+    """One line a moment; a long reason goes on below, under its own beginning, or where there is no room for
+    that, under what happened."""
     lines: list[Line] = []
     for moment in moments:
         head = f"{moment.clock}  {age(moment.seconds):>4}  "
         mark = f"{moment.icon} {moment.what:<16} "
-        first, *rest = _broken(moment.why, width - len(head) - len(mark))
+        indent = len(head) + len(mark)
+        first, *rest = _broken(moment.why, width - indent)
+        if indent + len(first) > width:
+            indent = len(head) + len(moment.icon) + 1
+            first, rest = "", _broken(moment.why, width - indent)
         lines.append(((head, Tone.QUIET), (mark, moment.tone), (first, Tone.TEXT)))
-        lines += [((" " * (len(head) + len(mark)) + more, Tone.TEXT),) for more in rest]
+        lines += [((" " * indent + more, Tone.TEXT),) for more in rest]
     return lines or [(("nothing has happened to it yet", Tone.QUIET),)]
 
 

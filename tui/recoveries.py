@@ -55,8 +55,10 @@ def why_not(
     """A plain reason why the order cannot be given now; None when it can. The rule is the daemon's own."""
     if not fleet.up:
         return "no daemon is running: start one with `hhmrs up`"
-    if order in FLEET_WIDE or (order == "submit" and agent is not None):
+    if order in FLEET_WIDE:
         return None
+    if order == "submit":
+        return "this version takes no tasks yet: give it one with t"
     if agent is None:
         return "no agent is selected"
     if order == "send":
@@ -87,7 +89,7 @@ def plan(
 ) -> Plan:
     """The whole confirmation for one order. `text`: what the person typed, for send and submit."""
     seats = spec.agents.get(agent.id) if spec is not None and agent is not None else None
-    title = agent.title if agent is not None else "the fleet"
+    title = agent.title if agent is not None and order not in FLEET_WIDE else "the whole fleet"
     return Plan(
         order=order,
         agent=None if agent is None or order in FLEET_WIDE else agent.id,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..healing.agent import Phase
-from .document import Agent, Fleet
+from .document import Agent, Fleet, Trouble
 from .looks import LOOKS, age
 
 SICK = frozenset({Phase.STALLED, Phase.LOOPING, Phase.EXITED, Phase.RECOVERING})
@@ -130,7 +130,7 @@ def _row(
         kind=kind,
         tries=agent.restarts + agent.reassigns,
         percent=None if agent.progress is None else round(100 * min(1.0, max(0.0, agent.progress))),
-        message=says(agent, fleet.at),
+        message=says(agent, fleet.at, fleet.trouble(name)),
         affected=is_affected(agent, name in troubled),
         stale=not fleet.up,
         hidden=len(hidden),
@@ -138,7 +138,7 @@ def _row(
     )
 
 
-def says(agent: Agent, now: float) -> str:
+def says(agent: Agent, now: float, trouble: Trouble | None = None) -> str:
     """What matters most about the agent in a few words, before its own message."""
     words: list[str] = []
     if agent.orphan:
@@ -151,6 +151,8 @@ def says(agent: Agent, now: float) -> str:
         )
     elif agent.phase is Phase.LIMITED and agent.until and agent.until > now:
         words.append(f"for {age(agent.until - now)}")
+    elif agent.phase is Phase.ESCALATED and trouble is not None:
+        words.append(trouble.detail or trouble.cause)
     own = agent.message or agent.task
     return " - ".join([*words, own] if own else words)
 

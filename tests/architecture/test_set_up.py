@@ -78,6 +78,7 @@ def set_up(bare: Path, *words: str, home: bool = True) -> subprocess.CompletedPr
 
 
 def add(tools: Path, name: str, body: str) -> None:
+    (tools / name).unlink(missing_ok=True)  # written through the link it would replace the machine's own
     (tools / name).write_text(f"#!/bin/sh\n{body}\n")
     (tools / name).chmod(0o755)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -269,7 +270,7 @@ def test_a_child_that_only_moves_bytes_is_busy(
     start: Callable[..., Identity], table: ProcessTable, wait_until: Callable[..., None]
 ) -> None:
     writer = "import sys, time\nwhile True: sys.stdout.write('x'); sys.stdout.flush(); time.sleep(0.05)"
-    who = start("sh", "-c", f'{sys.executable} -c "{writer}" & wait')
+    who = start("sh", "-c", f'{shlex.quote(sys.executable)} -c "{writer}" & wait')
     until_measured(table, {"a": who}, wait_until, lambda m: m["a"].busy_children)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller import blobs
+from hhmrs.controller import blobs, snapshots
 from hhmrs.controller.git import GitError, git
 from hhmrs.controller.snapshots import SnapshotError, Snapshots
 
@@ -332,6 +332,77 @@ def test_trim_keeps_the_newest(snaps: Snapshots, work: Path, tmp_path: Path) -> 
     assert held(snaps, commits[2], tmp_path / "back") == {b"a": ("file", b"2")}
     (work / "a").write_text("more")
     assert snaps.take("worker", work).changed == ("a",)
+
+
+def test_a_file_too_young_to_be_remembered_is_missed_when_it_goes(
+    snaps: Snapshots, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "SETTLED", -(10**12))
+    (work / "old").write_text("1")
+    (work / "young").write_text("2")
+    os.utime(work / "young", ns=(4 * 10**18, 4 * 10**18))  # younger than now, by far
+    snaps.take("worker", work)
+    (work / "young").unlink()
+    assert snaps.take("worker", work).changed == ("young",)
+
+
+def test_an_unchanged_workspace_is_only_listed(
+    snaps: Snapshots, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "SETTLED", -(10**12))
+    (work / "a").write_text("1")
+    (work / "b").symlink_to("a")
+    first = snaps.take("worker", work)
+    with monkeypatch.context() as barred:
+        barred.setattr(snaps, "_import", None)
+        assert snaps.take("worker", work) == first
+    (work / "b").unlink()
+    (work / "b").symlink_to("c")
+    assert snaps.take("worker", work).changed == ("b",)
+    (work / "b").unlink()
+    assert snaps.take("worker", work).changed == ("b",)
+    (work / "a").chmod(0o755)
+    assert snaps.take("worker", work).changed == ("a",)
+
+
+def test_what_was_too_large_is_told_each_time(
+    snaps: Snapshots, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "SETTLED", -(10**12))
+    (work / "large").write_bytes(b"x" * 200_000)
+    (work / "a").write_text("1")
+    assert snaps.take("worker", work).skipped == ("large",)
+    (work / "a").unlink()
+    assert [snaps.take("worker", work).skipped for _ in range(3)] == [("large",)] * 3
+
+
+def test_packs_do_not_pile_up(
+    snaps: Snapshots, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "MOST_PACKS", 3)
+    commits = []
+    for number in range(5):
+        (work / "a").write_text(str(number))
+        commits.append(snaps.take("worker", work).commit)
+    packs = tmp_path / "snapshots" / "worker.git" / "objects" / "pack"
+    assert len(list(packs.glob("*.pack"))) == 5
+    assert snaps.trim("worker") == 0
+    assert len(list(packs.glob("*.pack"))) == 1
+    assert held(snaps, commits[0], tmp_path / "back") == {b"a": ("file", b"0")}
+
+
+def test_packed_refs_are_read_by_git(snaps: Snapshots, work: Path, tmp_path: Path) -> None:
+    (work / "a").write_text("1")
+    first = snaps.take("worker", work)
+    (work / "a").write_text("2")
+    second = snaps.take("worker", work)
+    home = tmp_path / "snapshots" / "worker.git"
+    git(["pack-refs", "--all"], home=tmp_path, cwd=home)
+    git(["update-ref", "refs/snapshots/00000000", first.commit], home=tmp_path, cwd=home)
+    assert snaps.newest("worker") == second.commit
+    (work / "a").write_text("3")
+    assert snaps.take("worker", work).changed == ("a",)
+    assert len(snaps.changed("worker", second.commit)) == 1
 
 
 def test_a_lost_blob_is_read_again(snaps: Snapshots, work: Path, tmp_path: Path) -> None:

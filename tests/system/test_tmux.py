@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGCHLD, SIGCONT, SIGSTOP
 from typing import Any
@@ -352,6 +353,13 @@ def test_a_server_that_is_not_ours_is_left_alone(tmux_socket: str, tmp_path: Pat
     assert terminals.server_pid() is None
     assert "theirs" in tmux(tmux_socket, "list-sessions").stdout
     tmux(tmux_socket, "kill-server")
+
+
+def test_several_threads_may_find_the_server_gone_at_once(terminals: TmuxTerminals) -> None:
+    for _ in range(3):
+        terminals.kill_server()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: terminals.ensure(), range(8)))
 
 
 def test_ensure_twice_keeps_the_server_and_kill_server_removes_it(

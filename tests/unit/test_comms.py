@@ -93,6 +93,14 @@ def test_alerts_strategies_proofs_and_orders() -> None:
     assert lines("operator_outcome", order="nudge", ok=False, message="it is not running") == [
         ("TRON", "OPERATOR", "RESPONSE", "Order nudge for Prog-1 refused or failed: it is not running")
     ]
+    assert lines("operator_outcome", "", order="heal", ok=True, message="a is idle\n  beat\nb is done") == [
+        (
+            "TRON",
+            "OPERATOR",
+            "RESPONSE",
+            "Order heal for fleet done: a is idle (and 2 more lines, see its event)",
+        )
+    ]
     assert lines("hhmrs_cascade", "", agents=["a", "b"], cause="api_error") == [
         ("TRON", "OPERATOR", "STATUS", "Cascade: 2 agents, cause api_error")
     ]

@@ -235,6 +235,19 @@ def test_permanent_takes_exit_zero_for_a_failure_and_temporary_is_never_restarte
     assert temporary.strategies() == []
 
 
+def test_who_said_that_it_failed_does_not_come_back_by_printing_on(bench: Bench) -> None:
+    bench.tell(e.OutputSeen, ("begun",), after=1.0)
+    bench.tell(e.FailReceived, "cannot do it", None, after=3.0)
+    assert "agent_attempt_failed" not in bench.events
+    bench.tell(e.FailReceived, "still cannot", None, after=3.0)
+    assert "agent_attempt_failed" in bench.events
+    bench.tell(e.OutputSeen, ("giving up, it says",), after=0.1)
+    bench.tell(e.FileChanged, "log.txt", after=0.1)
+    assert bench.state.incident is not None
+    bench.look(after=600.0)
+    assert bench.state.phase is Phase.ESCALATED
+
+
 def test_permission_goes_straight_to_a_person(bench: Bench) -> None:
     bench.tell(e.ProcessExited, 1, 126, None)
     assert bench.strategies() == ["escalation", "failure"]

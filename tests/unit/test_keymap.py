@@ -56,3 +56,15 @@ def test_the_document_is_made_from_the_table() -> None:
     assert document.read_text(encoding="utf-8") == markdown(), (
         "run `python -m hhmrs.tui.keymap > docs/keys.md`"
     )
+
+
+def test_what_the_selected_agent_waits_for_comes_next_to_help_and_nothing_is_lost() -> None:
+    plain = in_bar()
+    assert [key.id for key in in_bar("send")][:2] == ["app.help", "order.send"]
+    assert sorted(key.id for key in in_bar("send")) == sorted(key.id for key in plain)
+    assert [key.id for key in in_bar("start")] == ["app.help", "order.start", *(k.id for k in plain[1:])]
+    assert in_bar("unpause")[1] is for_order("pause")
+
+
+def test_how_to_leave_is_said_on_the_narrowest_screen() -> None:
+    assert [key.id for key in in_bar()][:2] == ["app.help", "app.quit"]

@@ -56,6 +56,12 @@ def only(inbox: Path) -> dict[str, Any]:
     return letter | letterforms.checked(letter["kind"], letter)
 
 
+def test_the_state_of_a_beat_may_be_named(inbox: Path) -> None:
+    assert letter_main(["beat", "--state", "planning"]) == 0
+    assert only(inbox)["state"] == "planning"
+    assert letter_main(["beat", "--state", "planning", "idle"]) == 2
+
+
 def test_beat_says_state_progress_and_message(inbox: Path) -> None:
     assert letter_main(["beat", "validating", "--progress", "0.25", '--message=half\n"way"']) == 0
     letter = only(inbox)

@@ -12,6 +12,7 @@ from hhmrs.tui.desk import PATIENCE, Desk, Sent
 from hhmrs.tui.document import Agent, Fleet, Trouble, moment, read_fleet
 from hhmrs.tui.interventions import Dismissal, intervention, tell, timeline
 from hhmrs.tui.looks import LOOKS, age, clean
+from hhmrs.tui.prose import timeline_lines
 from hhmrs.tui.recoveries import plan, turn, why_not
 from hhmrs.tui.themes import DARK, LIGHT, THEMES, TRON_INK, TRON_ORANGE, TRON_PULSE, cursor_ground
 from hhmrs.tui.tones import Tone
@@ -299,6 +300,41 @@ def test_the_timeline_is_newest_first_with_ages_and_reasons() -> None:
     assert tell(moved) == "claude -> codex:o  r"
 
 
+def test_checkpoints_in_a_row_do_not_hide_what_happened() -> None:
+    kinds = ["agent_started", "checkpoint_stored", "checkpoint_stored", "checkpoint_stored"]
+    told = [event(n, kind, 9 - n, **({"by": "agent"} if n else {})) for n, kind in enumerate(kinds)]
+    told += [event(4, "checkpoint_stored", 1, by="supervisor")]
+    lines = timeline(told, NOW)
+    assert [(m.what, m.why, m.seconds) for m in lines] == [
+        ("checkpoint stored", "by supervisor", 1),
+        ("checkpoint stored", "by agent, the last of 3 in a row", 6),
+        ("agent started", "", 9),
+    ]
+
+
+def test_a_reason_is_never_cut_off_by_a_narrow_screen() -> None:
+    why = "alive, but no progress for 600 s; cause looping"
+    moments = timeline([event(1, "hhmrs_timeout", 7, reason=why)], NOW)
+    for width in (120, 78, 54, 44):
+        lines = ["".join(part for part, _ in line) for line in timeline_lines(moments, width)]
+        assert max(map(len, lines)) <= width
+        assert " ".join(" ".join(lines).split()).endswith(why)
+
+
+@pytest.mark.parametrize(
+    ("daemon", "told"), [({"pid": 1}, "start: clearing"), (None, "start at the next `hhmrs up`")]
+)
+def test_without_a_daemon_nothing_is_under_way(daemon: object, told: str) -> None:
+    raw = {"id": "a", "phase": "exited", "stage": "clearing", "next": {"strategy": "start", "at": None}}
+    assert rows(read_fleet({"daemon": daemon, "agents": [raw]}, {}))[0].message == told
+
+
+def test_an_escalated_agent_says_why() -> None:
+    lost = agent("a", phase=Phase.ESCALATED, task="build it")
+    trouble = Trouble(id="i", agent="a", opened=NOW, symptom="exited", cause="crash", detail="exit 3")
+    assert rows(fleet(lost, troubles=(trouble,)))[0].message == "exit 3 - build it"
+
+
 # -- orders -----------------------------------------------------------------------------------------
 
 
@@ -309,6 +345,8 @@ def test_an_order_is_off_with_a_plain_reason() -> None:
     assert why_not("restart", one, fleet(one)) is None
     assert "no agent" in (why_not("restart", None, fleet()) or "")
     assert "nothing to clear" in (why_not("clear", one, fleet(one)) or "")
+    assert "no tasks yet" in (why_not("submit", one, fleet(one)) or "")
+    assert plan("heal", one, fleet(one), None, None).heading == "Heal the whole fleet"
     assert "no live process" in (why_not("send", agent("a"), fleet(agent("a"))) or "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -245,6 +246,23 @@ def test_open_incidents_come_first_and_closed_ones_are_limited(
     assert len(found) == 21
 
 
+def test_who_left_the_file_keeps_no_incident_open_and_is_gone_once_nothing_of_it_runs(
+    state_dir: StateDir, book: SqliteLedger
+) -> None:
+    trouble = Incident("left-i1", T0, "exited", "crash", "exit 3", level=3)
+    opened = Happening(
+        "agent_incident", "left", T0, "left-i1", {"symptom": "exited", "cause": "crash", "detail": "exit 3"}
+    )
+    put(book, AgentState("left", Phase.ESCALATED, alive=True, incident=trouble), opened)
+    put(book, AgentState("over", Phase.DONE))
+    document = shown(state_dir)
+    assert [a["id"] for a in document["agents"]] == ["arch", "code", "left"]
+    assert [(i["id"], i["outcome"]) for i in document["incidents"]] == [("left-i1", "cleared")]
+    alone = shown(state_dir, None)
+    assert {a["id"] for a in alone["agents"]} == {"left", "over"}
+    assert [i["outcome"] for i in alone["incidents"]] == [None]
+
+
 def test_an_agent_no_longer_in_the_file_is_an_orphan(state_dir: StateDir, book: SqliteLedger) -> None:
     put(book, AgentState("gone", Phase.WORKING, since=T0))
     put(
@@ -284,6 +302,28 @@ def test_the_daemon_that_runs_is_named(state_dir: StateDir) -> None:
     finally:
         lock.release()
     assert shown(state_dir)["daemon"] is None
+
+
+def test_a_killed_daemon_is_none_even_before_its_parent_takes_notice(state_dir: StateDir) -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    try:
+        who = identify(child.pid)
+        assert who is not None
+        lock = DaemonLock(state_dir)
+        lock.acquire(Holder(who.pid, who.created, "box", "0.1.0", "/f.yaml", "armed", T0, True))
+        assert shown(state_dir)["daemon"] is not None
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the table: a zombie
+        assert shown(state_dir)["daemon"] is None
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_process_that_is_gone_lends_its_number_to_nobody(state_dir: StateDir, book: SqliteLedger) -> None:
+    put(book, AgentState("arch", Phase.WORKING, pid=123, alive=True))
+    put(book, AgentState("code", Phase.ESCALATED, pid=124, alive=False))
+    assert [a["pid"] for a in shown(state_dir)["agents"]] == [123, None]
 
 
 def test_a_state_nobody_can_read_is_unknown_and_hides_no_other(

@@ -15,6 +15,9 @@ from .refusal import NO_DAEMON, UNHEALTHY, Refusal, usage
 if TYPE_CHECKING:
     from ...controller.tmux import TmuxTerminals
 
+LINE_SHOWN = 10_000
+"""Characters; a pane's lines are far shorter, but wrapped ones are joined."""
+
 
 def send(call: Call, screen: Screen) -> int:
     from .status import fleet_document
@@ -39,7 +42,7 @@ def send(call: Call, screen: Screen) -> int:
 
 def logs(call: Call, screen: Screen) -> int:
     from ...controller.ports import TerminalsError
-    from ...healing.repeats import strip_escapes
+    from ..looks import clean
 
     place = find_place(call)
     agent = call.get("agent")
@@ -50,7 +53,7 @@ def logs(call: Call, screen: Screen) -> int:
         lines = []
         complain(f"{PROGRAM} logs {agent}: nothing is captured: {inert(error)}")
     if not call.get("color"):
-        lines = [strip_escapes(line) for line in lines]
+        lines = [clean(line, LINE_SHOWN, keep_indent=True) for line in lines]
     while lines and not lines[-1].strip():
         lines.pop()
     if call.json:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ...controller.ledger import LedgerReader
     from ...controller.lock import Holder
 
+NAMED = 8
+"""Agents that are named when a name is like none of them."""
 _FLEET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -141,8 +143,8 @@ def _by_name(fleet: str) -> Place:
     reader = place.reader()
     recorded = reader.meta().get("config") if reader is not None else None
     if recorded is None:
-        raise usage(f"{PROGRAM}: no fleet {fleet} was ever run here{closest(fleet, _known_fleets(root))}; "
-                    "name its file with --config FILE")  # fmt: skip
+        near = closest(fleet, _known_fleets(root)) or "; name its file with --config FILE"
+        raise usage(f"{PROGRAM}: no fleet {fleet} was ever run here{near}")
     config = Path(recorded)
     try:
         spec = load_fleet(config)
@@ -175,4 +177,7 @@ def need_agent(place: Place, name: str) -> AgentSpec | None:
     if members:
         raise usage(f"{PROGRAM}: {name} is a pool; name one of it, {members[0]} to {members[-1]}")
     known = list(dict.fromkeys([*(spec.id for spec in agents), *recorded]))
-    raise usage(f"{PROGRAM}: no agent {inert(name, 80)!r} in fleet {place.state.fleet}{closest(name, known)}")
+    near = (
+        closest(name, known) or f"; it has {', '.join(known[:NAMED])}{', ...' if len(known) > NAMED else ''}"
+    )
+    raise usage(f"{PROGRAM}: no agent {inert(name, 80)!r} in fleet {place.state.fleet}{near}")

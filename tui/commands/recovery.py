@@ -111,8 +111,9 @@ def await_answer(place: Place, letter: str, timeout: float) -> Outcome:
         # It may have answered with its last breath.
         outcome = await_outcome(reader, letter, 0.0)
         if outcome is None:
-            again = f"start one with `{place.hint('up')}` and look with `{place.hint('status')}`"
-            raise Refusal(NO_DAEMON, f"{PROGRAM}: the daemon ended before it answered; {again}") from None
+            again = f"start it with `{place.hint('up')}` and look with `{place.hint('status')}`"
+            said = "the daemon ended before it answered; the order waits 2 min for the next one"
+            raise Refusal(NO_DAEMON, f"{PROGRAM}: {said}: {again}") from None
     if outcome is None:
         follow = f"follow it with `{place.hint('events --follow')}`"
         raise Refusal(UNHEALTHY, f"{PROGRAM}: no outcome within {timeout:g} s; the order stands, {follow}")

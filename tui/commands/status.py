@@ -82,7 +82,7 @@ def _head(document: Mapping[str, Any], screen: Screen) -> list[str]:
     daemon = document["daemon"]
     name = screen.bold(inert(document["fleet"], 40))
     if daemon is None:
-        head = [f"{name}  {screen.style('no daemon', 'bad')}: the last known state, read {document['at']}"]
+        head = [f"{name}  {screen.style('no daemon', 'bad')}: this is the last known state"]
     else:
         up = f"up {age(daemon['uptime_s'])}, version {inert(daemon['version'], 20)}"
         head = [f"{name}  {daemon['mode']}, daemon pid {daemon['pid']}, {up}"]
@@ -97,7 +97,9 @@ def _incident_lines(document: Mapping[str, Any], screen: Screen) -> list[str]:
     for incident in [i for i in document["incidents"] if i["outcome"] is None] + closed[:CLOSED_SHOWN]:
         ended = f" [{incident['outcome']}]" if incident["outcome"] else ""
         who = f"incident {inert(incident['id'], 80)}: {inert(incident['agent'], 80)}"
-        what = f"{incident['symptom']}, cause {incident['cause']}: {inert(incident['detail'], 160)}"
+        what = inert(incident["detail"], 160)
+        if incident["symptom"] != "ordered":  # by a person, who needs no cause
+            what = f"{incident['symptom']}, cause {incident['cause']}: {what}"
         head = f"{who} {what}{ended}, since {incident['opened']}"
         lines += ["", screen.style(head, "quiet" if incident["outcome"] == "recovered" else "sick")]
         for attempt in incident["attempts"]:

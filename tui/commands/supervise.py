@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .output import Screen, inert
 from .parsing import PROGRAM, Call
 from .place import Place, find_place
-from .refusal import UNHEALTHY, usage
+from .refusal import NO_DAEMON, UNHEALTHY, Refusal, usage
 
 if TYPE_CHECKING:
     from ...controller.lock import Holder
@@ -47,8 +47,13 @@ def down(call: Call, screen: Screen) -> int:
     from ...controller.daemon import stop_daemon
 
     place = find_place(call)
-    holder = place.need_daemon()
     kill = bool(call.get("kill"))
+    holder = place.holder()
+    if holder is None:
+        after = (
+            f", then again `{place.hint('down --kill')}`, ends agents that run on without one" if kill else ""
+        )
+        raise Refusal(NO_DAEMON, place.no_daemon() + after)
     grace = (
         max((a.policy.kill_grace for a in place.spec.agents.values()), default=0.0)
         if place.spec and kill

@@ -12,6 +12,7 @@ from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input
 
+from ...healing.agent import Phase
 from ..document import Agent, Fleet
 from ..feed import Feed, FleetSeen, PaneSeen, Snapshot, Source
 from ..interventions import Dismissal, intervention, timeline
@@ -29,6 +30,14 @@ from .help import HelpScreen
 from .ordering import Ordering
 
 TABS = AgentHead.TABS
+NEEDS = {
+    Phase.WAITING: "send",
+    Phase.ESCALATED: "clear",
+    Phase.PAUSED: "unpause",
+    Phase.STOPPED: "start",
+    Phase.DONE: "start",
+}
+"""Phase -> the order that an agent in it waits for."""
 
 
 class FleetScreen(Screen[None]):
@@ -145,7 +154,8 @@ class FleetScreen(Screen[None]):
             self.query_one("#explain", StillView).put(explain_lines(told, width))
 
     def _offers(self) -> Iterator[Offer]:
-        for key in in_bar():
+        agent = self.selected
+        for key in in_bar(NEEDS.get(agent.phase) if agent is not None else None):
             label = key.label
             if key.order == "pause":
                 label = turn("pause", self.selected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -19,6 +20,12 @@ from ..looks import LOOKS, Glyphs
 from ..themes import palette
 from ..tones import Tone
 from .confirm import Buttons
+
+INDENT = 16
+WIDTH = 92
+"""Cells of the dialog where there is room, as in the style sheet."""
+AROUND = 7
+"""Cells of its border, its padding and its scroll bar."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -55,11 +62,16 @@ class HelpScreen(ModalScreen[None]):
                     f"  {names:<14}",
                     Style(color=colours[Tone.QUIET if reason else Tone.BUSY], bold=not reason),
                 )
-                text.append(f"{key.about}\n", colours[Tone.QUIET if reason else Tone.TEXT])
+                text.append(self._beside(key.about), colours[Tone.QUIET if reason else Tone.TEXT])
                 if reason:
-                    text.append(f"{'':<16}off: {reason}\n", colours[Tone.SICK])
+                    text.append(" " * INDENT + self._beside(f"off: {reason}"), colours[Tone.SICK])
             text.append("\n")
         return text
+
+    def _beside(self, words: str) -> str:
+        """The words as they stand right of a key, however narrow the screen."""
+        room = max(20, min(WIDTH, self.app.size.width) - AROUND - INDENT)
+        return ("\n" + " " * INDENT).join(textwrap.wrap(words, room)) + "\n"
 
     def _phases(self, dark: bool) -> Text:
         colours = palette(dark)

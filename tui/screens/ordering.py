@@ -34,7 +34,10 @@ class Ordering:
     def take(self, seen: Snapshot) -> None:
         """A new look: tell the answers that came."""
         self.seen = seen
-        for answer in self._desk.answers(seen.events, seen.fleet, time.time()):
+        answers = self._desk.answers(seen.events, seen.fleet, time.time())
+        if answers:  # what was on its way has arrived; old words would only cover the agent
+            self._app.clear_notifications()
+        for answer in answers:
             self._app.notify(answer.line, severity=SEVERITY[answer.ok], markup=False)
 
     def off(self, order: str, agent: Agent | None) -> str | None:

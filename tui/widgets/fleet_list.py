@@ -20,6 +20,8 @@ from ..viewmodel import Row, changed, place
 from .lines import LineView
 
 PHASE_CELLS = 12
+PERCENT = 4
+"""Cells of a progress without its bar."""
 _GAP = 1
 
 
@@ -44,7 +46,7 @@ class Columns:
         fixed = sum(part + _GAP for part in (phase, tries, seen) if part)
         name = max(4, min(wanted, room - fixed, max(18, room * 45 // 100)))
         left = room - fixed - name
-        bar = 9 if left >= 26 else 0
+        bar = 9 if left >= 26 else PERCENT if left >= 14 else 0
         message = max(0, left - (bar + _GAP if bar else 0) - _GAP)
         if message < 8:
             name, message = name + message, 0
@@ -181,7 +183,7 @@ class FleetList(LineView):
         ]
         line = " " + " ".join(set_cell_size(word, size) for size, word in cells if size)
         if columns.bar:
-            line += " " + set_cell_size("progress", columns.bar)
+            line += " " + set_cell_size("progress" if columns.bar > PERCENT else "   %", columns.bar)
         line += " message" if columns.message else ""
         base = self.rich_style + quiet
         return Strip([Segment(line, base)], cell_len(line)).crop_extend(0, self.across, base)
@@ -241,6 +243,8 @@ class FleetList(LineView):
     def _progress(self, row: Row, width: int) -> Text:
         if row.percent is None:
             return Text(" " * width)
+        if width <= PERCENT:
+            return Text(f"{row.percent:>3}%", self.colours[Tone.QUIET])
         full, empty = self._glyphs.cells
         lit = round(row.percent * 4 / 100)
         text = Text().append(full * lit, self.colours[Tone.BUSY])

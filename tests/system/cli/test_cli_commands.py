@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -61,6 +62,18 @@ def test_an_unknown_agent_exits_2_and_names_the_nearest(home: Home, command: str
     assert done.returncode == 2
     assert "did you mean" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_name_like_no_other_is_answered_with_the_names_there_are(home: Home) -> None:
+    done = home.run("logs", "zzz")
+    assert done.returncode == 2
+    assert "it has a" in done.stderr
+
+
+def test_killing_agents_without_a_daemon_says_how(home: Home) -> None:
+    done = home.run("down", "--kill")
+    assert done.returncode == 3
+    assert re.search(r"`hhmrs up .*`, then again `hhmrs down --kill .*`", done.stderr)
 
 
 def test_a_pool_is_not_an_agent(home: Home) -> None:

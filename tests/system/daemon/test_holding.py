@@ -227,7 +227,12 @@ def test_reload_takes_new_agents_and_leaves_removed_ones_running(
     os.kill(fleet.holder().pid, signal.SIGHUP)
     fleet.wait_event("operator_reload_refused")
     assert fleet.holder().is_running()
-    fleet.write(agents)
+    fleet.write(_two(script))
+    os.kill(fleet.holder().pid, signal.SIGHUP)
+    fleet.wait_event("agent_adopted", agent="worker")
+    fleet.wait(lambda: fleet.phase("worker") == "working")
+    assert fleet.panes()["worker"] == panes["worker"], "who comes back is adopted as it runs"
+    assert len(fleet.events("agent_started", agent="worker")) == 1
 
 
 def test_a_hostile_letter_changes_nothing(make_fleet: Any, script: Script) -> None:
