@@ -76,8 +76,18 @@ def at_work(counts: Mapping[int, int]) -> bool:
 
 
 def own_fleet(place: Path) -> OwnFleet:
-    agent = {"profile": "shell", "command": COMMAND, "workspace": ".", "count": AGENTS}
+    # What only sleeps must count as well, or after a minute it is a silent agent to be healed.
+    agent = {"profile": "shell", "command": COMMAND, "liveness": ["process"], "count": AGENTS}
     return OwnFleet(place, {"sleeper": agent}, {})
+
+
+def check_rest(fleet: OwnFleet) -> None:
+    """Ends the benchmark when the daemon had anything to do but watch."""
+    reader = fleet.read()
+    types = {event.type for event in reader.events()}
+    reader.close()
+    if types != {"agent_started"}:
+        raise SystemExit(f"the fleet was not at rest: {', '.join(sorted(types))}")
 
 
 def watched(fleet: OwnFleet) -> dict[str, int]:
@@ -101,7 +111,9 @@ def measure(seconds: float) -> dict[str, object]:
             until(partial(at_work, counts), "all agents run", 4 * PATIENCE)
             pids = watched(fleet) | {rival.name: rival.pid for rival in rivals}
             time.sleep(CALM)
-            return figures(pids, seconds)
+            found = figures(pids, seconds)
+            check_rest(fleet)
+            return found
         finally:
             for rival in rivals:
                 rival.end()

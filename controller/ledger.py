@@ -76,6 +76,7 @@ class SqliteLedger:
         self._serial = _serial(conn)
         self._beats: dict[str, dict[str, object]] = {}
         self._beats_lock = threading.Lock()
+        self._unwritten = ""
         self.reader = LedgerReader(path)
         self._writer = GroupCommit(self._transact, self._write_beats)
 
@@ -238,7 +239,11 @@ class SqliteLedger:
                 _roll_back(conn)
                 conn.execute("PRAGMA synchronous = FULL")
         except (sqlite3.Error, LedgerError, ValueError, TypeError) as exc:
-            log.warning("ledger %s: live values were not written: %s", self.path, exc)
+            if str(exc) != self._unwritten:
+                log.warning("ledger %s: live values are not written: %s", self.path, exc)
+            self._unwritten = str(exc)
+        else:
+            self._unwritten = ""
 
     def _known_parents(self) -> dict[str, str | None]:
         return {row["id"]: row["parent"] for row in self.reader.agents()} | dict(self.parents)

@@ -47,12 +47,15 @@ class Reception:
         self._clock = clock
         self._house = house
         self._in_thread = in_thread
+        self.obeyed: frozenset[str] = frozenset()
+        """Orders that a daemon before us wrote down, and was killed before it could take them away."""
 
     def read(self) -> None:
         """Take every order that waits."""
         for letter in self._deliveries.orders():
             # Written down and taken away first: an order that brings the daemon down is not read again.
-            self._take(letter)
+            if letter.fields["id"] not in self.obeyed:
+                self._take(letter)
             self._engine.deliver([], [letter])
 
     def _take(self, letter: Letter) -> None:
@@ -114,6 +117,9 @@ class Reception:
                 self._terminals.paste(agent, text)
             except TerminalsError as error:
                 self._answer(agent, letter, "send", False, str(error))
+            except Exception as error:
+                log.exception("agent %s: cannot type what was sent", agent)
+                self._answer(agent, letter, "send", False, repr(error))
             else:
                 self._answer(agent, letter, "send", True, f"typed {len(text)} characters")
 

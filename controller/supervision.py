@@ -39,6 +39,7 @@ from .reception import Reception
 from .rounds import Rounds
 from .snapshots import Snapshots
 from .starting import Starter
+from .timestamps import to_iso
 from .tmux import TmuxTerminals
 from .workspaces import Workspaces
 
@@ -131,6 +132,7 @@ class Supervision:
         async with asyncio.TaskGroup() as group:
             rounds = [group.create_task(c) for c in self.rounds.tasks(fastest)]
             rounds.append(group.create_task(self._metrics()))
+            self.reception.obeyed = self._obeyed()
             self.mailroom.open()
             await self.engine.run()
             for task in rounds:
@@ -211,6 +213,13 @@ class Supervision:
         except (TypeError, ValueError) as error:
             log.error("agent %s: its state in the ledger cannot be read (%s); it begins anew", spec.id, error)
             return None
+
+    def _obeyed(self) -> frozenset[str]:
+        """Orders of the last hour; they expire much earlier."""
+        since = to_iso(time.time() - 3600)
+        return frozenset(
+            str(x.data.get("letter")) for x in self._ledger.reader.period(since, "~", ["operator_order"])
+        )
 
     def _with_last_words(self, evidence: e.Evidence, pane: PaneView | None) -> e.Evidence:
         """How it died may stand on its pane only."""

@@ -38,8 +38,10 @@ def limits(s: AgentState, spec: AgentSpec) -> Limits:
     deadline = None
     if s.task and s.task.ticking_since is not None and s.phase in CLOCK_RUNS:
         deadline = s.task.ticking_since + spec.policy.task_deadline - s.task.spent
-    # A frozen process (state T) is not idle by its own choice.
-    watched = s.phase in TIMED or (s.phase is Phase.IDLE and s.stopped)
+    # Without a task and a probe there is nothing to start with or to become: it may be idle for ever. But a
+    # frozen process (state T) is not idle by its own choice.
+    resting = s.phase is Phase.IDLE or (s.phase is Phase.STARTING and not s.task and spec.ready is None)
+    watched = s.stopped if resting else s.phase in TIMED
     verifying = s.recovery is not None and s.recovery.stage is Stage.VERIFYING
     if not s.alive or not watched or verifying or "process" in spec.liveness or s.attached:
         return Limits(None, None, deadline)

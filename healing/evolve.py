@@ -217,7 +217,13 @@ def _checkpoint(s: AgentState, ev: e.CheckpointReceived, spec: AgentSpec) -> Cha
         s,
         (
             event(
-                s, "checkpoint_stored", ev.at, seq=ev.seq, by="agent", completed=ev.completed, files=ev.files
+                s,
+                "checkpoint_stored",
+                ev.at,
+                checkpoint=ev.seq,
+                by="agent",
+                completed=ev.completed,
+                files=ev.files,
             ),
         ),
     )
@@ -230,7 +236,7 @@ def _checkpoint(s: AgentState, ev: e.CheckpointReceived, spec: AgentSpec) -> Cha
 
 def _own_checkpoint(s: AgentState, ev: e.CheckpointTaken, _: AgentSpec) -> Change:
     s = replace(s, checkpoint=ev.seq, resumable=s.resumable or ev.resumable)
-    return Change(s, (event(s, "checkpoint_stored", ev.at, seq=ev.seq, by="supervisor"),))
+    return Change(s, (event(s, "checkpoint_stored", ev.at, checkpoint=ev.seq, by="supervisor"),))
 
 
 def _session(s: AgentState, ev: e.SessionLearned, _: AgentSpec) -> Change:

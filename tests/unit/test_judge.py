@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from hhmrs.config.fleet import AgentSpec
+from hhmrs.config.fleet import AgentSpec, Probe
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Happening, Incident, Phase, Stage, Strategy
@@ -288,6 +288,15 @@ def test_an_agent_without_a_task_may_be_idle_for_ever_unless_it_is_frozen(make_s
     assert idle.strategies()[:1] == ["timeout"]
 
 
+def test_a_silent_program_without_a_task_or_probe_is_not_missed_while_it_starts(make_spec: MakeSpec) -> None:
+    quiet = Bench(make_spec(prompt=None))
+    quiet.look(100_000)
+    assert quiet.strategies() == []
+    probed = Bench(make_spec(prompt=None, ready=Probe(port=1)))
+    probed.look(100_000)
+    assert probed.strategies()[:1] == ["timeout"], "it was to become ready"
+
+
 def test_unseen_is_unknown_and_never_acted_upon(bench: Bench) -> None:
     bench.tell(e.Unseen, "tmux did not answer")
     bench.look(100_000)
@@ -374,3 +383,15 @@ def test_observe_mode_writes_down_what_it_would_do_and_does_nothing(make_spec: M
     bench.look(100_000)
     assert bench.events.count("agent_observed") == 1
     assert [x for x in bench.actions if not isinstance(x, a.StartAttempt)] == []
+
+
+def test_no_field_takes_the_place_of_an_events_own_columns(bench: Bench) -> None:
+    fixed = {"seq", "at", "type", "agent", "incident"}
+    for evidence in (
+        e.CheckpointReceived("a1", T0 + 1, 7, True, 2),
+        e.CheckpointTaken("a1", T0 + 2, 8, True),
+        e.ProcessExited("a1", T0 + 3, 1, 1, None),
+    ):
+        happenings = evolve(bench.state, evidence, bench.spec).happenings
+        assert happenings
+        assert [h.type for h in happenings if fixed & set(h.fields)] == []
