@@ -107,12 +107,17 @@ class ProcessTable:
         end = time.monotonic() + grace
         while time.monotonic() < end:
             # Whatever is born meanwhile is found through those that still live, and through the tag.
-            fresh = self._find([*roots, *known], tag)
+            fresh = self._find([*roots, *known], tag) or self._look_again([*roots, *known], tag)
             if not fresh:
                 return []
             self._ask_to_end(known, [who for who in fresh if who not in known])
             _wait_gone(fresh, min(0.1, max(0.0, end - time.monotonic())))
         return self._kill([*roots, *known], tag)
+
+    def _look_again(self, roots: Iterable[Identity], tag: str | None) -> list[Identity]:
+        """A child born while the table was read, of a parent that died just then, is in no single look."""
+        time.sleep(0.005)
+        return self._find(roots, tag)
 
     def _ask_to_end(self, known: dict[Identity, None], victims: list[Identity]) -> None:
         for who in victims:
@@ -127,7 +132,7 @@ class ProcessTable:
         end = time.monotonic() + _KILL_WAIT
         known = dict.fromkeys(roots)
         while True:
-            victims = self._find(known, tag)
+            victims = self._find(known, tag) or self._look_again(known, tag)
             if not victims or time.monotonic() > end:
                 return victims
             known.update(dict.fromkeys(victims))
