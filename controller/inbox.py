@@ -20,7 +20,7 @@ from typing import Self
 from ..config.paths import OPERATOR, StateDir
 from ..healing.evidence import LetterRefused
 from . import letterforms as forms
-from .inotify import InboxWatch
+from .inbox_watch import InboxWatch
 from .ports import Clock, Emit, Letter
 from .quarantine import PLAIN_NAME, quarantine
 

@@ -10,7 +10,7 @@ from ..healing.agent import Stage
 from .delivery import Delivered, Deliveries
 from .engine import Engine
 from .inbox import OPERATOR
-from .inotify import InboxWatch
+from .inbox_watch import InboxWatch
 from .reception import Reception
 
 log = logging.getLogger(__name__)

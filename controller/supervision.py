@@ -26,7 +26,7 @@ from .delivery import Deliveries
 from .ending import end_fleet
 from .engine import Engine
 from .inbox import Inbox
-from .inotify import InboxWatch
+from .inbox_watch import InboxWatch
 from .launching import read_report
 from .ledger import SqliteLedger
 from .ledger_errors import LedgerError

@@ -148,6 +148,12 @@ class AgentState:
     pid: int | None = None
     created: float | None = None
     pane: str | None = None
+    socket: str = ""
+    """The tmux server that has its pane; large fleets have several."""
+    title: str = ""
+    program: str = ""
+    folder: str = ""
+    """What its pane says of itself (evidence.PaneLabelled)."""
     alive: bool = False
     stopped: bool = False
     """The main process is in state T (SIGSTOP)."""

@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class ProcessStarted:
-    """The attempt's process exists: `pid` is the configured command itself, `created` its start time."""
+    """The attempt's process exists: `pid` is the configured command itself, `created` its start time.
+    `socket` names the tmux server that has its pane."""
 
     agent: str
     at: float
@@ -21,6 +22,7 @@ class ProcessStarted:
     pid: int
     created: float
     pane: str
+    socket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class ProcessAdopted:
     pid: int
     created: float
     pane: str
+    socket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,25 @@ class ProcessMeasured:
 
 @dataclass(frozen=True, slots=True)
 class OutputSeen:
-    """The pane changed; `lines` are its last lines as text. `primed`: older than our first look."""
+    """The pane changed; `lines` are its last lines as text, empty when nobody looked what it was (then it
+    is life and no more). `primed`: older than our first look."""
 
     agent: str
     at: float
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = ()
     primed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PaneLabelled:
+    """What the pane says of itself changed: its title (hostile text, bounded), the program in front and the
+    folder it works in (both "" when unknown). Shown, never believed."""
+
+    agent: str
+    at: float
+    title: str
+    program: str
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +302,7 @@ Evidence: TypeAlias = (
     | ProcessExited
     | ProcessMeasured
     | OutputSeen
+    | PaneLabelled
     | FileChanged
     | TranscriptGrew
     | ScreenMatched

@@ -53,6 +53,7 @@ def _started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
             pid=ev.pid,
             created=ev.created,
             pane=ev.pane,
+            socket=ev.socket,
             alive=True,
             stopped=False,
             started=ev.at,
@@ -95,12 +96,13 @@ def _started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
 
 
 def _adopted(s: AgentState, ev: e.ProcessAdopted, spec: AgentSpec) -> Change:
-    s = anew(replace(s, pid=ev.pid, created=ev.created, pane=ev.pane, alive=True), ev.at)
+    seen = replace(s, pid=ev.pid, created=ev.created, pane=ev.pane, socket=ev.socket, alive=True)
+    s = anew(seen, ev.at)
     change = Change(s, (event(s, "agent_adopted", ev.at, attempt=s.attempt, pid=ev.pid),))
     recovery = s.recovery
     if recovery and recovery.stage is Stage.STARTING and ev.attempt == s.attempt:
         # The daemon died between starting the attempt and writing that it had.
-        started = e.ProcessStarted(s.id, ev.at, ev.attempt, ev.pid, ev.created, ev.pane)
+        started = e.ProcessStarted(s.id, ev.at, ev.attempt, ev.pid, ev.created, ev.pane, ev.socket)
         return change.then(_started(s, started, spec))
     if recovery and recovery.stage is Stage.VERIFYING:
         again = replace(recovery, began=ev.at, due=ev.at + spec.policy.verify_within)
@@ -187,6 +189,10 @@ def _measured(s: AgentState, ev: e.ProcessMeasured, spec: AgentSpec) -> Change:
 
 def _output(s: AgentState, ev: e.OutputSeen, spec: AgentSpec) -> Change:
     return seen_output(s, ev, spec)
+
+
+def _labelled(s: AgentState, ev: e.PaneLabelled, _: AgentSpec) -> Change:
+    return Change(replace(s, title=ev.title, program=ev.program, folder=ev.folder))
 
 
 def _file(s: AgentState, ev: e.FileChanged, spec: AgentSpec) -> Change:
@@ -438,6 +444,7 @@ _RULES: dict[type, Callable[[AgentState, Any, AgentSpec], Change]] = {
     e.ProcessExited: _exited,
     e.ProcessMeasured: _measured,
     e.OutputSeen: _output,
+    e.PaneLabelled: _labelled,
     e.FileChanged: _file,
     e.TranscriptGrew: _transcript,
     e.ScreenMatched: _screen,

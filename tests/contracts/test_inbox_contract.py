@@ -15,7 +15,7 @@ import pytest
 from hhmrs.config.paths import StateDir
 from hhmrs.controller import quarantine
 from hhmrs.controller.inbox import OPERATOR, Inbox
-from hhmrs.controller.inotify import InboxWatch
+from hhmrs.controller.inbox_watch import InboxWatch
 from hhmrs.controller.timestamps import to_iso
 from hhmrs.healing.evidence import Evidence, LetterRefused
 
