@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from hhmrs.bench.rivals import PATIENCE, gone, until
 from hhmrs.config.paths import StateDir
 from hhmrs.controller.ledger import LedgerReader
+from hhmrs.controller.sockets import socket_folder, sockets_on_disk
 
 SPARED = ("TMUX", "TMUX_PANE", "PYTHONPATH", "PYTHONHOME", "HHMRS_INBOX", "NOTIFY_SOCKET")
 
@@ -42,6 +43,7 @@ class OwnFleet:
         self.environment = {k: v for k, v in os.environ.items() if k not in SPARED}
         self.environment |= {"HOME": str(home), "HHMRS_STATE_DIR": str(state)}
         self.state = StateDir(state, self.name)
+        self._noting: subprocess.Popen[bytes] | None = None
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The `hhmrs` command on this fleet."""
@@ -60,6 +62,27 @@ class OwnFleet:
         if done.returncode:
             raise SystemExit(done.stderr or done.stdout)
 
+    def up_noting(self, notes: Path, prefixes: Sequence[str], within: float) -> None:
+        """Start the daemon with a note taken of what it learns (recording.py); `within` seconds."""
+        words = [str(Path(__file__).with_name("recording.py")), str(self.config), str(notes), *prefixes]
+        with (self.folder / "said").open("wb") as said:
+            self._noting = subprocess.Popen(
+                [sys.executable, *words],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        until(self._answers, "the daemon is up", within)
+
+    def _answers(self) -> bool:
+        if self._noting is not None and self._noting.poll() is not None:
+            raise SystemExit(f"the daemon ended: {(self.folder / 'said').read_text()[-2000:]}")
+        with suppress(OSError, ValueError, KeyError):
+            return json.loads(self.state.lock.read_text())["ready"] is True
+        return False
+
     def daemon_pid(self) -> int:
         """The pid of the daemon; 0 when none has come up."""
         with suppress(OSError, ValueError, KeyError):
@@ -69,15 +92,44 @@ class OwnFleet:
     def read(self) -> LedgerReader:
         return LedgerReader(self.state.ledger)
 
+    def sockets(self) -> list[str]:
+        """The names of the fleet's tmux servers; a large fleet is spread over several."""
+        return sockets_on_disk(self.name, self.environment)
+
+    def tmux_pids(self) -> dict[str, int]:
+        """Socket -> pid, of each tmux server of the fleet that answers."""
+        found = {socket: self._server_pid(socket) for socket in self.sockets()}
+        return {socket: pid for socket, pid in found.items() if pid}
+
     def tmux_pid(self) -> int:
-        """The pid of the fleet's tmux server; 0 when there is none."""
-        words = ["tmux", "-L", f"hhmrs-{self.name}", "display-message", "-p", "#{pid}"]
+        """The pid of the fleet's first tmux server; 0 when there is none."""
+        return self._server_pid(f"hhmrs-{self.name}")
+
+    def _server_pid(self, socket: str) -> int:
+        words = ["tmux", "-L", socket, "display-message", "-p", "#{pid}"]
         done = subprocess.run(words, env=self.environment, capture_output=True, text=True, check=False)
         return int(done.stdout) if done.stdout.strip().isdecimal() else 0
 
+    def drop(self) -> None:
+        """End the daemon, then the tmux servers; their panes' programs must end by SIGHUP. For many agents,
+        of which `down --kill` would end each tree with care."""
+        daemon = self.daemon_pid()
+        for pid in [daemon] if daemon else []:
+            os.kill(pid, signal.SIGTERM)
+            until(self._over, f"the end of daemon {pid}", PATIENCE)
+        for socket, pid in self.tmux_pids().items():
+            os.kill(pid, signal.SIGTERM)
+            until(partial(gone, pid), f"the end of tmux server {pid}", PATIENCE)
+            (socket_folder(self.environment) / socket).unlink(missing_ok=True)
+
+    def _over(self) -> bool:
+        if self._noting is not None:
+            return self._noting.poll() is not None
+        return gone(self.daemon_pid())
+
     def end(self) -> None:
-        """Take down daemon, agents and tmux server, if they run."""
-        pids = [pid for pid in (self.daemon_pid(), self.tmux_pid()) if pid]
+        """Take down daemon, agents and tmux servers, if they run."""
+        pids = [pid for pid in (self.daemon_pid(), *self.tmux_pids().values()) if pid]
         if not pids:
             return
         done = self.run("down", "--kill")

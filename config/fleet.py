@@ -93,16 +93,58 @@ class Probe(Model):
     command: tuple[str, ...] | None = None
 
 
+ScreenPhase = Literal["waiting", "limited", "ready", "busy", "idle"]
+SCREEN_PHASES: tuple[ScreenPhase, ...] = get_args(ScreenPhase)
+
+
 class ScreenRule(Model):
     """A regex on the bottom `lines` of the pane that, seen twice, means `phase`.
 
-    `resets`: a regex whose first group is the seconds until the limit ends, for `limited`."""
+    `below`: a regex; only what stands under the last line that matches it is read (all, if none does): a
+    dialog takes the place of the input line, so that its words above an input line are somebody's prose.
+    `resets`: a regex whose first group says when the limit ends, for `limited`: seconds, a length of time or
+    a time of day, then in the time zone of the second group if there is one."""
 
     name: str
-    phase: Literal["waiting", "limited", "ready"]
+    phase: ScreenPhase
     pattern: str
     lines: int = 12
+    below: str | None = None
     resets: str | None = None
+
+
+class TranscriptRule(Model):
+    """Where a CLI writes its own transcript: files of lines that only grow.
+
+    `roots`: folders of which the first counts whose ${VAR}s are all set; `~` is the agent's home, {workspace}
+    its folder, {repo} the git tree around that. `file`: below the root, with `*` inside a name, {session}
+    (the native id), {session8} (its first 8 characters), {folder} (the workspace with - in place of all but
+    letters and digits).
+    `counts`: a regex; only lines that hold it are the agent's doing (not what it was asked).
+    `folder`, `session`, `began`: dotted keys of the first line (JSON) that hold its folder, its id and the
+    time it began (ISO 8601). `kept_open`: the CLI holds the file open as long as it writes there."""
+
+    roots: tuple[str, ...]
+    file: str
+    counts: str
+    folder: str = ""
+    session: str = ""
+    began: str = ""
+    kept_open: bool = False
+
+
+StatusKind = Literal["status", "devlog", "inbox"]
+
+
+class StatusRule(Model):
+    """Files in the workspace by which agents of older systems tell of themselves; `pattern` is relative to it
+    and may hold `*`, `**` and {agent}.
+
+    `status`: a JSON object that says its state, as a beat does. `devlog`: files the agent writes, so that
+    their growth is its doing. `inbox`: letters that others leave; taking one away is its doing."""
+
+    pattern: str
+    kind: StatusKind
 
 
 class ExitRule(Model):
@@ -142,6 +184,10 @@ class Profile(Model):
     ready: Probe | None = None
     liveness: tuple[LivenessKind, ...] = ("beat", "output", "file", "transcript", "cpu")
     screens: tuple[ScreenRule, ...] = ()
+    transcripts: tuple[TranscriptRule, ...] = ()
+    status_files: tuple[StatusRule, ...] = ()
+    bookkeeping: tuple[str, ...] = ()
+    """Paths in the workspace where the CLI writes what it was told: their change is nobody's work."""
     exits: tuple[ExitRule, ...] = ()
     exit_codes: dict[int, str] = Field(default_factory=dict)
     """Exit status -> cause, where this CLI's own codes differ from the usual ones."""

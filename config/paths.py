@@ -81,6 +81,16 @@ class StateDir:
         return self.path / "daemon.lock"
 
     @property
+    def means(self) -> Path:
+        """By which means the running daemon sees, for others to read."""
+        return self.path / "means.json"
+
+    @property
+    def last_pass(self) -> Path:
+        """What the last `heal --check-now` found, for who ordered it."""
+        return self.path / "last-pass.json"
+
+    @property
     def tmux_conf(self) -> Path:
         return self.path / "tmux.conf"
 

@@ -6,7 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from .fleet import CAUSES, ExitRule, LivenessKind, Probe, Profile, ScreenRule
+from .fleet import (
+    CAUSES,
+    SCREEN_PHASES,
+    ExitRule,
+    LivenessKind,
+    Probe,
+    Profile,
+    ScreenRule,
+    StatusKind,
+    StatusRule,
+    TranscriptRule,
+)
 from .nodes import Node, Scalar
 from .shapes import (
     Record,
@@ -14,6 +25,7 @@ from .shapes import (
     Shape,
     Wrong,
     choice,
+    flag,
     leaf,
     listing,
     record,
@@ -82,9 +94,10 @@ def probe(node: Node, report: Report) -> Probe | None:
 
 _screen = record(
     {
-        "phase": choice(("waiting", "limited", "ready")),
+        "phase": choice(SCREEN_PHASES),
         "pattern": regex(),
         "lines": whole(1, 200),
+        "below": regex(),
         "resets": regex(groups=1),
     },
     "a mapping with the keys of a screen rule",
@@ -100,6 +113,57 @@ def _rule_name(key: Scalar, report: Report) -> bool:
         report.add(key, "unsafe name, expected a-z, 0-9, _ and -, at most 32")
         return False
     return True
+
+
+_BRACES = re.compile(r"(?<!\$)\{([^{}]*)\}")
+
+
+def _place(known: tuple[str, ...], *, inside: bool) -> Shape[str]:
+    """A path with placeholders of `known`; `inside` that it is relative and never leads up."""
+    as_text = text("a path", limit=500, references=True)
+
+    @leaf
+    def read(node: Node, report: Report) -> str | None:
+        raw = as_text(node, report)
+        if raw is None:
+            return None
+        if inside and (raw.startswith(("/", "~")) or ".." in raw.split("/") or "//" in raw):
+            raise Wrong("leads out of its folder, expected a relative path without ..")
+        for name in _BRACES.findall(raw):
+            if name not in known:
+                names = f"one of {', '.join(known)}" if known else "a path without any"
+                raise Wrong(f"{{{name}}} is no placeholder here, expected {names}")
+        return raw
+
+    return read
+
+
+_transcript = record(
+    {
+        "roots": listing(_place(("workspace", "repo"), inside=False), "a list of folders", at_least=1),
+        "file": _place(("session", "session8", "folder"), inside=True),
+        "counts": regex(),
+        "folder": text(limit=100),
+        "session": text(limit=100),
+        "began": text(limit=100),
+        "kept_open": flag,
+    },
+    "a mapping with the keys of a transcript rule",
+)
+_status = record(
+    {"pattern": _place(("agent",), inside=True), "kind": choice(get_args(StatusKind))},
+    "a mapping with the keys of a status file",
+)
+
+
+def _transcript_rule(node: Node, report: Report) -> TranscriptRule | None:
+    values = _complete(_transcript(node, report), ("roots", "file", "counts"), report)
+    return TranscriptRule(**values) if values else None
+
+
+def _status_rule(node: Node, report: Report) -> StatusRule | None:
+    values = _complete(_status(node, report), ("pattern", "kind"), report)
+    return StatusRule(**values) if values else None
 
 
 _exit = record(
@@ -160,6 +224,9 @@ PROFILE_SHAPES: dict[str, Shape[Any]] = {
     "ready": probe,
     "liveness": liveness,
     "screens": table(_rule_name, _screen_rule, "a mapping of names to rules"),
+    "transcripts": listing(_transcript_rule, "a list of rules"),
+    "status_files": listing(_status_rule, "a list of rules"),
+    "bookkeeping": listing(_place((), inside=True), "a list of paths in the workspace"),
     "exits": listing(_exit_rule, "a list of rules"),
     "exit_codes": table(_status_key, choice(CAUSES), "a mapping of exit statuses to causes"),
     "nudge_keys": words,

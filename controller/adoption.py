@@ -32,7 +32,7 @@ def match(
         if pane.dead or (mine is not None and mine.over):
             return _ended(state, pane, mine, now)
         if mine is not None and (who := mine.who(processes.identify)):
-            return _running(state, who, pane.pane, now)
+            return _running(state, who, pane.pane, pane.socket, now)
         # Its launcher is only just starting, or its report is lost.
     if not state.alive:
         return Found(seen, None)
@@ -42,20 +42,22 @@ def match(
             if giving_way(state):
                 # The old tree of a recovery that was cut off; its step is handed out again and ends it.
                 return Found((), None)
-            return _running(state, who, pane.pane if pane else state.pane or "", now)
+            where = (pane.pane, pane.socket) if pane else (state.pane or "", state.socket)
+            return _running(state, who, *where, now)
     return Found((e.ProcessExited(state.id, now, attempt, None, None, lost=pane is None),), None)
 
 
-def _running(state: AgentState, who: Identity, pane: str, now: float) -> Found:
+def _running(state: AgentState, who: Identity, pane: str, socket: str, now: float) -> Found:
     """It lives. Without a pane it will be Unseen: unknown is not dead."""
-    return Found((e.ProcessAdopted(state.id, now, state.attempt, who.pid, who.created, pane),), who)
+    adopted = e.ProcessAdopted(state.id, now, state.attempt, who.pid, who.created, pane, socket)
+    return Found((adopted,), who)
 
 
 def _ended(state: AgentState, pane: PaneView, report: Report | None, now: float) -> Found:
     evidence: list[e.Evidence] = []
     if not state.alive and state.recovery and state.recovery.stage is Stage.STARTING:
         # It was started and ended before anybody wrote down that it had been started.
-        evidence.append(e.ProcessStarted(state.id, now, state.attempt, pane.pid, 0.0, pane.pane))
+        evidence.append(e.ProcessStarted(state.id, now, state.attempt, pane.pid, 0.0, pane.pane, pane.socket))
     known = report if report and report.over else None
     status, signal = (known.status, known.signal) if known else (pane.status, pane.signal)
     evidence.append(e.ProcessExited(state.id, now, state.attempt, status, signal))

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ _USED = re.compile(r"(\d{1,12})\.json(\.damaged)?")
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
+Make = Callable[[Checkpoint | None, int], Checkpoint]
+"""The newest checkpoint of the task and a number -> the checkpoint to be stored under it."""
+
+
 class CheckpointDamaged(Exception):
     """The file does not hold what was stored; the message names it."""
 
@@ -40,7 +44,7 @@ class CheckpointStore:
     def __init__(self, state_dir: StateDir, *, keep: int = KEEP) -> None:
         self._root = state_dir.checkpoints
         self._keep = max(2, keep)
-        self._lock = threading.RLock()
+        self._locks: dict[str, threading.RLock] = {}
 
     def path_of(self, agent: str, seq: int) -> Path:
         """Where checkpoint `seq` lies, the value of HHMRS_CHECKPOINT. Raises ValueError on an unsafe name."""
@@ -48,38 +52,53 @@ class CheckpointStore:
 
     def next_seq(self, agent: str) -> int:
         """One more than any sequence number ever used, damaged ones included; the first is 1."""
-        with self._lock:
+        with self._lock(agent):
             used = [int(m[1]) for name in self._names(agent) if (m := _USED.fullmatch(name))]
             return max(used, default=0) + 1
 
     def store(self, checkpoint: Checkpoint) -> Path:
         """Write it durably and drop the oldest beyond the cap. Raises OSError."""
-        rest = _plain(checkpoint)
-        text = json.dumps(rest | {"sha256": _digest(rest)}, indent=1, sort_keys=True) + "\n"
-        with self._lock:
-            folder = self._folder(checkpoint.agent)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            final = self.path_of(checkpoint.agent, checkpoint.seq)
-            _write_durably(folder, final, text.encode())
+        with self._lock(checkpoint.agent):
+            final = self._write(checkpoint, durable=True)
             self._trim(checkpoint.agent)
         return final
 
-    def add(
-        self, agent: str, task: str | None, make: Callable[[Checkpoint | None, int], Checkpoint]
-    ) -> Checkpoint:
+    def add(self, agent: str, task: str | None, make: Make) -> Checkpoint:
         """Store what `make` makes of the newest checkpoint of `task` and the next number. Raises OSError.
 
         Two who store at the same time (letters are read while we take our own) get two numbers, and the
         later one builds upon the earlier."""
-        with self._lock:
+        with self._lock(agent):
             made = make(self.last_good(agent, task), self.next_seq(agent))
             self.store(made)
             return made
 
+    def add_all(
+        self, agent: str, task: str | None, makes: Sequence[Make]
+    ) -> tuple[list[Checkpoint], OSError | None]:
+        """`add` one after the other, synced once: what was stored, and why the next could not be.
+
+        The last one is synced, and the folder. Were the machine to lose its power just then, one of those
+        before it might be damaged; each says all that the agent knew, so the last one is what counts."""
+        stored: list[Checkpoint] = []
+        with self._lock(agent):
+            before, seq = self.last_good(agent, task), self.next_seq(agent)
+            try:
+                for make in makes:
+                    made = make(before, seq)
+                    self._write(made, durable=make is makes[-1])
+                    stored.append(made)
+                    before, seq = made, seq + 1
+            except OSError as why:
+                return self._synced(stored), why
+            finally:
+                self._trim(agent)
+        return stored, None
+
     def kept(self, agent: str, task: str | None) -> list[Checkpoint]:
         """The undamaged checkpoints of `task` that are still there, newest first."""
         found: list[Checkpoint] = []
-        with self._lock:
+        with self._lock(agent):
             for seq in self._sequence(agent):
                 with contextlib.suppress(FileNotFoundError, CheckpointDamaged):
                     found.append(self.load(agent, seq))
@@ -103,7 +122,7 @@ class CheckpointStore:
 
     def last_good(self, agent: str, task: str | None) -> Checkpoint | None:
         """The newest undamaged checkpoint of `task`; damaged ones met on the way are set aside."""
-        with self._lock:
+        with self._lock(agent):
             for seq in self._sequence(agent):
                 try:
                     checkpoint = self.load(agent, seq)
@@ -115,6 +134,32 @@ class CheckpointStore:
                 if checkpoint.task == task:
                     return checkpoint
         return None
+
+    def _write(self, checkpoint: Checkpoint, *, durable: bool) -> Path:
+        rest = _plain(checkpoint)
+        text = json.dumps(rest | {"sha256": _digest(rest)}, indent=1, sort_keys=True) + "\n"
+        folder = self._folder(checkpoint.agent)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        final = self.path_of(checkpoint.agent, checkpoint.seq)
+        _write(folder, final, text.encode(), durable=durable)
+        return final
+
+    def _synced(self, stored: list[Checkpoint]) -> list[Checkpoint]:
+        """What was stored before another could not be, the last of it synced as well."""
+        while stored:
+            try:
+                self._write(stored[-1], durable=True)
+            except OSError:
+                # It may be whole, but nobody may be told so; its letter is still in the inbox.
+                with contextlib.suppress(OSError):
+                    self.path_of(stored[-1].agent, stored[-1].seq).unlink()
+                stored.pop()
+            else:
+                break
+        return stored
+
+    def _lock(self, agent: str) -> threading.RLock:
+        return self._locks.setdefault(agent, threading.RLock())
 
     def _sequence(self, agent: str) -> list[int]:
         return sorted(
@@ -221,7 +266,8 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _write_durably(folder: Path, final: Path, text: bytes) -> None:
+def _write(folder: Path, final: Path, text: bytes, *, durable: bool) -> None:
+    """Write a draft and rename it; `durable`: both synced, and with the folder what was renamed before."""
     draft = folder / f".{final.name}.{os.getpid()}.{threading.get_ident()}"
     draft.unlink(missing_ok=True)
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -229,13 +275,15 @@ def _write_durably(folder: Path, final: Path, text: bytes) -> None:
         with os.fdopen(fd, "wb") as file:
             file.write(text)
             file.flush()
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         draft.rename(final)
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    if durable:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

@@ -20,6 +20,8 @@ from ..config.paths import StateDir, StateDirError, state_root
 from .ledger import SqliteLedger
 from .ledger_errors import LedgerError, LedgerOwned
 from .lock import DaemonLock, Holder, LockHeld, here, read_holder
+from .looks import Looks
+from .open_files import raise_limit
 from .ports import TerminalsError
 from .processes import identify
 
@@ -48,17 +50,19 @@ def run_daemon(config_path: Path, *, quick_look: float | None = None, interval: 
     """Supervise in the foreground until SIGTERM. Exit code: 0 stopped, 1 held by another or cannot run.
 
     Raises ConfigError for a fleet file with problems."""
-    fleet = _with_overrides(load_fleet(config_path), quick_look, interval)
+    looks = Looks(threshold=quick_look, interval=interval)
+    fleet = looks.applied(load_fleet(config_path))
     state = state_of(fleet.fleet)
     lock = DaemonLock(state)
     try:
         state.create()
         me = identify(os.getpid())
         holder = Holder(os.getpid(), me.created if me else 0.0, here(), __version__, str(fleet.path),
-                        fleet.policy.mode, time.time(), ready=False)  # fmt: skip
+                        fleet.policy.mode, time.time(), ready=False, quick_look=quick_look)  # fmt: skip
         lock.acquire(holder)
         _log_to(state)
-        return _supervise(fleet, state, lock)
+        raise_limit()
+        return _supervise(fleet, state, lock, looks)
     except LedgerOwned as error:
         print(f"hhmrs: {error}", file=sys.stderr)
         return 2
@@ -73,7 +77,7 @@ def run_daemon(config_path: Path, *, quick_look: float | None = None, interval: 
         lock.release()
 
 
-def _supervise(fleet: FleetSpec, state: StateDir, lock: DaemonLock) -> int:
+def _supervise(fleet: FleetSpec, state: StateDir, lock: DaemonLock, looks: Looks) -> int:
     from .supervision import Supervision
 
     ledger = SqliteLedger(state.ledger, parents={a.id: a.parent for a in fleet.agents.values()})
@@ -88,7 +92,7 @@ def _supervise(fleet: FleetSpec, state: StateDir, lock: DaemonLock) -> int:
             log.info("supervising fleet %s with %d agents", fleet.fleet, len(fleet.agents))
 
         async def main() -> None:
-            supervision = Supervision(fleet, state, ledger, ready)
+            supervision = Supervision(fleet, state, ledger, ready, looks)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, lambda: supervision.go_down(kill=False))
@@ -101,22 +105,6 @@ def _supervise(fleet: FleetSpec, state: StateDir, lock: DaemonLock) -> int:
         ledger.close()
     log.info("stopped supervising; agents that ran go on running")
     return 0
-
-
-def _with_overrides(fleet: FleetSpec, quick_look: float | None, interval: float | None) -> FleetSpec:
-    """`heal --start-daemon --interval S --threshold S`: the quick look and the heartbeat set by hand."""
-    change: dict[str, float] = {}
-    if quick_look is not None:
-        change["quick_look"] = quick_look
-    if interval is not None:
-        change["heartbeat_interval"] = interval
-    if not change:
-        return fleet
-    agents = {
-        k: a.model_copy(update={"policy": a.policy.model_copy(update=change)})
-        for k, a in fleet.agents.items()
-    }
-    return fleet.model_copy(update={"agents": agents, "policy": fleet.policy.model_copy(update=change)})
 
 
 def _log_to(state: StateDir) -> None:

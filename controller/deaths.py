@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from .processes import alive
 from .tmux_control import ControlRefused
 from .tmux_words import ROW_FORMAT, Row, read_rows
 
-_PAUSES = (0.002, 0.01, 0.05, 0.2)
+_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 """Seconds between the looks for a status that is not there yet."""
 
-_REPORT_PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02)
-_DRAIN = 0.005
-"""Seconds for tmux to read what was printed last, before its pane is captured."""
+_REPORT_PAUSES = (0.001, 0.001, 0.002, 0.003, 0.005, 0.008, 0.02)
+_DRAIN = (0.001, 0.003, 0.003, 0.004, 0.005, 0.01, 0.02)
+"""Seconds between the looks at a pane until two show the same: tmux has read what was printed last."""
+_RESERVE = 256
+"""Descriptors left to all else that a daemon opens; the processes that would need them are polled."""
 
 Said = Callable[[str], Report | None]
 """The report of an agent's launcher."""
@@ -36,6 +39,12 @@ class DeathWatch:
         self._told = told
         self._who: dict[str, Identity] = {}
         self._fds: dict[str, int] = {}
+        self._why = ""
+
+    @property
+    def why(self) -> str:
+        """Why some are polled, and how to mend it; empty while the kernel tells of all."""
+        return self._why if len(self._fds) < len(self._who) else ""
 
     def watch(self, name: str, who: Identity) -> None:
         self.forget(name)
@@ -45,8 +54,13 @@ class DeathWatch:
         except ProcessLookupError:
             self._loop.call_soon(self._over, name, who)
             return
-        except (AttributeError, OSError):
-            return  # no pidfds on this system, or none left: `poll` sees it
+        except (AttributeError, OSError) as e:
+            self._why = f"no pidfd: {e}"
+            return  # `poll` sees it
+        if fd >= _room():
+            os.close(fd)
+            self._why = "the limit of open files is too low for all agents; raise it (`ulimit -n 8192`)"
+            return
         if not alive(who):
             os.close(fd)
             self._loop.call_soon(self._over, name, who)
@@ -56,6 +70,8 @@ class DeathWatch:
 
     def poll(self) -> None:
         """Look after those that could not be watched."""
+        if len(self._fds) == len(self._who):
+            return
         for name in [n for n in self._who if n not in self._fds]:
             if not alive(self._who[name]):
                 self._over(name, self._who[name])
@@ -77,6 +93,12 @@ class DeathWatch:
             self._told(name)
 
 
+def _room() -> int:
+    """The first descriptor that is not ours to take; the system gives the lowest that is free."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft // 2, soft - _RESERVE) if soft != resource.RLIM_INFINITY else 1 << 30
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a process ended, both None when tmux does not know; `row` is its pane if it is still there."""
@@ -93,8 +115,7 @@ async def ending_of(ask: Ask, said: Said, agent: str, attempt: int) -> Ending:
         if report is None or report.attempt != attempt:
             break
         if report.over:
-            await asyncio.sleep(_DRAIN)
-            return Ending(report.status, report.signal, await _look(ask, agent, attempt))
+            return Ending(report.status, report.signal, await _drained(ask, agent, attempt))
         await asyncio.sleep(pause)
     row = await _look(ask, agent, attempt)
     for pause in _PAUSES:
@@ -109,6 +130,18 @@ async def ending_of(ask: Ask, said: Said, agent: str, attempt: int) -> Ending:
         await asyncio.sleep(pause)
         row = await _look(ask, agent, attempt)
     return Ending(row.view.status, row.view.signal, row) if row else Ending(None, None, None)
+
+
+async def _drained(ask: Ask, agent: str, attempt: int) -> Row | None:
+    """The pane once tmux has read it to the end, as far as that can be told; its launcher holds it open."""
+    row, before = None, ""
+    for pause in _DRAIN:
+        await asyncio.sleep(pause)
+        row = await _look(ask, agent, attempt)
+        if row is None or row.closed or row.view.change_key == before:
+            break
+        before = row.view.change_key
+    return row
 
 
 async def _look(ask: Ask, agent: str, attempt: int) -> Row | None:

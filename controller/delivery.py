@@ -6,8 +6,9 @@ import hashlib
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ..config.fleet import AgentSpec
@@ -37,7 +38,9 @@ class Deliveries:
     """Reads agents' inboxes for the loop and for the performer; of one agent, one of them at a time."""
 
     def __init__(self, inbox: Inbox, store: CheckpointStore, clock: Clock) -> None:
-        self._inbox = inbox
+        self.inbox = inbox
+        self.acknowledged: Callable[[set[str]], None] = lambda _: None
+        """Told, in the thread that removed them, whose letters were removed."""
         self._store = store
         self._clock = clock
         self._readers: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -54,37 +57,51 @@ class Deliveries:
         letters of the new attempt are not to be refused."""
         found = Delivered()
         with self._readers[spec.id]:
-            while letters := self._inbox.drain(spec.id, attempt()):
-                for at, letter in enumerate(letters):
-                    try:
-                        found.evidence.extend(self._evidence(letter, task))
-                    except OSError as why:
-                        self._inbox.put_back(letters[at:])
-                        return replace(found, stuck=f"cannot store its {letter.kind}: {why}")
-                    found.letters.append(letter)
+            while letters := self.inbox.drain(spec.id, attempt()):
+                stuck = self._take(letters, task, found)
+                if stuck:
+                    return replace(found, stuck=stuck)
                 if most is not None and len(found.letters) >= most:
                     return replace(found, more=True)
         return found
 
     def orders(self) -> list[Letter]:
-        return self._inbox.orders()
+        return self.inbox.orders()
 
     def acknowledge(self, letters: list[Letter]) -> None:
-        for letter in letters:
-            self._inbox.ack(letter)
+        """They are in the ledger: take them out of their inboxes."""
+        self.inbox.ack_all(letters)
+        self.acknowledged({letter.agent for letter in letters})
 
-    def _evidence(self, letter: Letter, task: str | None) -> list[e.Evidence]:
-        at = self._clock.now()
-        if letter.kind == "checkpoint":
-            return [self._checkpoint(letter, task, at)]
-        rule = _PLAIN.get(letter.kind)
-        return [rule(letter.agent, at, letter.fields)] if rule else []
+    def _take(self, letters: list[Letter], task: str | None, found: Delivered) -> str:
+        """Add to `found` what the letters say; why the rest of them was put back, if it was."""
+        stored, problem = self._store_all([x for x in letters if x.kind == "checkpoint"], task)
+        for at, letter in enumerate(letters):
+            if letter.kind == "checkpoint" and letter.id not in stored:
+                self.inbox.put_back(letters[at:])
+                return f"cannot store its checkpoint: {problem}"
+            now = self._clock.now()
+            if letter.kind == "checkpoint":
+                found.evidence.append(self._checkpoint(letter.agent, stored[letter.id], task, now))
+            elif rule := _PLAIN.get(letter.kind):
+                found.evidence.append(rule(letter.agent, now, letter.fields))
+            found.letters.append(letter)
+        return ""
 
-    def _checkpoint(self, letter: Letter, task: str | None, at: float) -> e.Evidence:
-        known = self._known(letter.agent, task)
-        after = self._store.add(
-            letter.agent, task, lambda before, seq: from_letter(letter, before, task=task, seq=seq)
-        )
+    def _store_all(
+        self, letters: list[Letter], task: str | None
+    ) -> tuple[Mapping[str, Checkpoint], OSError | None]:
+        """Letter id -> what was stored for it; and why not all of them were."""
+        if not letters:
+            return {}, None
+        agent = letters[0].agent
+        self._known(agent, task)  # what was said before these
+        makes = [partial(_from_letter, letter, task) for letter in letters]
+        stored, problem = self._store.add_all(agent, task, makes)
+        return {letter.id: one for letter, one in zip(letters, stored, strict=False)}, problem
+
+    def _checkpoint(self, agent: str, after: Checkpoint, task: str | None, at: float) -> e.Evidence:
+        known = self._known(agent, task)
         said = _said(after)
         new = said not in known
         known[said] = None
@@ -92,7 +109,7 @@ class Deliveries:
             del known[next(iter(known))]
         anything = after.completed or after.files or after.next or after.data
         return e.CheckpointReceived(
-            letter.agent, at, after.seq, new and bool(anything), len(after.completed), len(after.files)
+            agent, at, after.seq, new and bool(anything), len(after.completed), len(after.files)
         )
 
     def _known(self, agent: str, task: str | None) -> dict[str, None]:
@@ -103,6 +120,10 @@ class Deliveries:
             kept = reversed(self._store.kept(agent, task))
             known = self._said[agent] = (task, dict.fromkeys(_said(checkpoint) for checkpoint in kept))
         return known[1]
+
+
+def _from_letter(letter: Letter, task: str | None, before: Checkpoint | None, seq: int) -> Checkpoint:
+    return from_letter(letter, before, task=task, seq=seq)
 
 
 def _said(checkpoint: Checkpoint) -> str:

@@ -11,13 +11,15 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from ..config.fleet import AgentSpec, FleetSpec, Profile, Seat
+from ..config.fleet import AgentSpec, Seat
+from .findings import Finding, Level, Machine
+from .sight import sight
+from .standing import fleet_servers
 
-Level = Literal["ok", "warn", "fail"]
+__all__ = ["Finding", "Machine", "examine", "file_system", "nearest", "version_pair"]
+
 PYTHON_FLOOR = (3, 11)
 TMUX_FLOOR, TMUX_WELL = (3, 2), (3, 6)
 WATCHES_WANTED, INSTANCES_WANTED = 65_536, 128
@@ -27,35 +29,11 @@ REMOTE_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "
 """Where SQLite's write-ahead log cannot be trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`what` is one sentence; `mend` what to do about it, empty when all is well."""
-
-    level: Level
-    topic: str
-    what: str
-    mend: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        return {"level": self.level, "topic": self.topic, "what": self.what, "mend": self.mend}
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What is examined: the environment, where state is kept, and the fleet that is to run, if any."""
-
-    environ: Mapping[str, str]
-    state_root: Path
-    fleet: FleetSpec | None
-    profiles: Mapping[str, Profile]
-    """The built-in ones, looked for when there is no fleet."""
-    proc: Path = Path("/proc")
-
-
 def examine(machine: Machine) -> list[Finding]:
     """Every check in a fixed order. A check that cannot be made says so as a warning."""
     checks: tuple[Callable[[Machine], Iterable[Finding]], ...] = (
         _python, _tmux, _tmux_sockets, _git, _agents, _inotify, _open_files, _disk, _state_dir, _locale,
+        sight, fleet_servers,
     )  # fmt: skip
     findings: list[Finding] = []
     for check in checks:
@@ -103,8 +81,9 @@ def _tmux(machine: Machine) -> Iterable[Finding]:
     elif version < TMUX_FLOOR:
         yield Finding("fail", "tmux", f"{text} is older than {TMUX_FLOOR[0]}.{TMUX_FLOOR[1]}", install)
     elif version < TMUX_WELL:
-        yield Finding("warn", "tmux", f"{text} works, but may lose the last lines of an agent that dies, "
-                      "and some builds report its death late", install)  # fmt: skip
+        yield Finding("warn", "tmux", f"{text} works, but may lose the last lines of an agent that dies, and "
+                      "some builds learn of its death only when they are nudged (SIGCHLD), as is done",
+                      install)  # fmt: skip
     else:
         yield Finding("ok", "tmux", text)
 

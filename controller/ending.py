@@ -14,7 +14,7 @@ from ..healing.codec import dump_state
 from ..healing.transitions import enter, plain_start
 from .adoption import orphans
 from .perform import Performer
-from .ports import Clock, Ledger, Row, Terminals, TerminalsError
+from .ports import Clock, Identity, Ledger, Row, Terminals, TerminalsError
 
 log = logging.getLogger(__name__)
 
@@ -29,20 +29,26 @@ def end_fleet(
     terminals: Terminals,
     clock: Clock,
 ) -> None:
-    """Blocking. Who will not die is named in the log; the tmux server goes last."""
-
-    def end(agent: str) -> Row:
-        survivors = performer.end_everything(fleet.agents[agent], states[agent])
-        if survivors:
-            log.error("agent %s: pids %s would not die", agent, [s.pid for s in survivors])
-        return _row(states[agent], clock.now())
-
+    """Blocking. Who will not die is named in the log; the tmux servers go last."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        rows = list(pool.map(end, states))
+        saved = list(pool.map(lambda agent: performer.save(fleet.agents[agent], states[agent]), states))
+        # Together, where the grace is the same: to look at all processes once for each takes minutes.
+        together: dict[float, list[str]] = {}
+        for agent in states:
+            together.setdefault(fleet.agents[agent].policy.kill_grace, []).append(agent)
         with contextlib.suppress(TerminalsError):
             strays = orphans(set(states), terminals.panes())
-            list(pool.map(performer.end_stray, strays))
-    ledger.append(rows)
+            together.setdefault(fleet.policy.kill_grace, []).extend(strays)
+        roots = dict(zip(states, saved, strict=True))
+
+        def end(group: tuple[float, list[str]]) -> list[Identity]:
+            grace, agents = group
+            return performer.end_many([who for a in agents for who in roots.get(a, ())], agents, grace)
+
+        survivors = [who.pid for group in pool.map(end, together.items()) for who in group]
+    if survivors:
+        log.error("pids %s would not die", survivors)
+    ledger.append([_row(state, clock.now()) for state in states.values()])
     with contextlib.suppress(TerminalsError):
         terminals.kill_server()
 

@@ -8,26 +8,29 @@ commits, and only then hands the actions to the performer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import heapq
-import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..config.fleet import AgentSpec, FleetSpec
+from ..config.paths import OPERATOR
 from ..healing import actions as a
 from ..healing import evidence as e
 from ..healing.agent import HELD, AgentState, Happening, Stage
-from ..healing.codec import dump_state
 from ..healing.decide import decide, due
 from ..healing.evolve import evolve
+from ..healing.ordering import in_order
+from ..healing.replacing import replace
 from ..healing.transitions import Change, first_state, fitted, plain_start
+from .alarm import Alarm
+from .deadlines import Deadlines
+from .gathering import gathered
 from .ledger_errors import LedgerError
 from .perform import Outcome
 from .ports import Clock, Letter, Row
+from .tray import Tray
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +41,23 @@ PULSE = 0.5
 RETRY = 1.0
 """Seconds until rows that the ledger did not take are offered again."""
 IDLE_WAIT = 1.0
+GRAIN = 0.01
+"""A deadline is met at most this many seconds late: those that lie close together make one turn."""
 DECIDE_LIMIT = 16
 """A bound on decide calls for one agent in one turn: it settles in three or four, so more is a defect."""
+DUE_LIMIT = 1_000
+"""Agents that are decided upon in one turn; the others follow in the next, when these are written down."""
+CALM = (
+    e.OutputSeen,
+    e.ProcessMeasured,
+    e.PaneLabelled,
+    e.FileChanged,
+    e.TranscriptGrew,
+    e.BeatReceived,
+    e.CheckpointTaken,
+)
+"""Evidence that may wait for the next turn a moment when turns follow each other closely; a beat that came as
+a letter does not (`deliver`)."""
 
 
 class Writer(Protocol):
@@ -64,6 +82,14 @@ class _Pending:
     letters: list[Letter] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Pass:
+    """A look at every agent that somebody asked for; `told` hears what happened in it, by agent."""
+
+    told: Callable[[dict[str, list[Happening]]], None]
+    happened: dict[str, list[Happening]] = field(default_factory=dict)
+
+
 class Engine:
     """Supervises one fleet. `observers` are called after each commit with the happenings of the turn."""
 
@@ -82,16 +108,14 @@ class Engine:
         self._clock = clock
         self._writer = writer
         self._hands = hands
-        self._acknowledge = acknowledge
+        self._tray = Tray(acknowledge)
         self._queue: deque[tuple[e.Evidence | None, tuple[Letter, ...]]] = deque()
-        self._heap: list[tuple[float, int, str]] = []
-        self._versions: dict[str, int] = {}
-        self._serial = itertools.count()
-        self._wake = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._deadlines = Deadlines()
+        self._alarm = Alarm()
         self._stopping = False
         self._acting: dict[str, asyncio.Task[None]] = {}
         self._notes: deque[Happening] = deque()
+        self._passes: list[_Pass] = []
         self._unsaved: set[str] = set()
         self._pulse = clock.now()
 
@@ -99,7 +123,8 @@ class Engine:
 
     def emit(self, evidence: e.Evidence) -> None:
         """Queue one evidence; from any thread."""
-        self.deliver([evidence], [])
+        self._queue.append((evidence, ()))
+        self._alarm.ring(pressing=not isinstance(evidence, CALM))
 
     def deliver(self, evidence: list[e.Evidence], letters: list[Letter]) -> None:
         """Queue evidence, and letters to be acknowledged once it is committed; from any thread."""
@@ -114,8 +139,8 @@ class Engine:
         self.wake()
 
     def wake(self) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._wake.set)
+        """Have a turn now; from any thread."""
+        self._alarm.ring()
 
     def stop(self) -> None:
         """End `run` after what is queued is committed. Agents are left alone."""
@@ -162,7 +187,7 @@ class Engine:
 
     def _forget(self, agent: str) -> None:
         state = self.states.pop(agent)
-        self._versions.pop(agent, None)
+        self._deadlines.set(agent, None)
         for waiting in (state.recovery, state.errand):
             if waiting and waiting.order:
                 self._refuse(waiting.order, "", "the agent is no longer in the fleet file")
@@ -174,22 +199,19 @@ class Engine:
     # -- the loop -------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._alarm.open()
         for agent in self.states:
-            self._schedule(agent, 0.0)
+            self._deadlines.set(agent, 0.0)
         self._pulse = self._clock.now()
         beating = asyncio.create_task(self._keep_pulse())
         try:
             while not self._stopping:
-                await self._turn()
-                wait = self._until_due()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
-                self._wake.clear()
+                await self.turn()
+                await self._alarm.wait(self._until_due())
             if self._acting:
                 await asyncio.wait(list(self._acting.values()), timeout=10)
-            await self._turn()
+            await self.turn()
+            await self._tray.close()
         finally:
             beating.cancel()
 
@@ -206,24 +228,33 @@ class Engine:
             log.warning("the loop slept %.1f s; every agent's clocks are moved on by as much", late)
             self._queue.extendleft((e.SupervisorStalled(i, now, late), ()) for i in self.states)
 
-    async def _turn(self) -> None:
+    async def turn(self) -> None:
+        """Take what is queued, decide what is due, commit, act."""
         pending = _Pending()
         self._take_notes(pending)
         self._feel_pulse()
-        # Only what is there now: sources that never pause must not keep us from deciding.
-        for _ in range(len(self._queue)):
-            evidence, letters = self._queue.popleft()
-            pending.letters.extend(letters)
-            if evidence is not None:
-                self._take(evidence, pending)
+        for evidence in gathered(in_order(self._batch())):
+            self._take(evidence, pending)
         if not self._stopping:
             self._decide_due(pending)
+            self._end_passes(pending)
         self._take_notes(pending)
         pending.changed |= self._unsaved
         self._unsaved.clear()
         if await self._write(pending):
             for action in pending.actions:
                 self._dispatch(action)
+
+    def _batch(self) -> list[e.Evidence]:
+        """Only what is there now: sources that never pause must not keep us from deciding."""
+        batch: list[e.Evidence] = []
+        for _ in range(len(self._queue)):
+            evidence, letters = self._queue.popleft()
+            if letters:
+                self._tray.hold(letters, self._clock.now())
+            if evidence is not None:
+                batch.append(evidence)
+        return batch
 
     def _take_notes(self, pending: _Pending) -> None:
         while self._notes:
@@ -250,14 +281,16 @@ class Engine:
                 seen(evidence)
             except Exception:
                 log.exception("agent %s: cannot follow %s", evidence.agent, evidence)
-        self._schedule(evidence.agent)
+        self._deadlines.set(evidence.agent, due(self.states[evidence.agent], spec))
 
     def _decide_due(self, pending: _Pending) -> None:
         now = self._clock.now()
-        while self._heap and self._heap[0][0] <= now:
-            _, version, agent = heapq.heappop(self._heap)
+        for _ in range(DUE_LIMIT):
+            agent = self._deadlines.take(now)
+            if agent is None:
+                return
             spec = self.fleet.agents.get(agent)
-            if spec is None or self._versions.get(agent) != version or agent not in self.states:
+            if spec is None or agent not in self.states:
                 continue
             try:
                 settled = self._settle(agent, spec, now, pending)
@@ -266,7 +299,7 @@ class Engine:
                 settled = False
             if not settled:
                 log.error("agent %s: decide did not settle; looked at again in a second", agent)
-            self._schedule(agent, None if settled else now + 1.0)
+                self._deadlines.set(agent, now + 1.0)
 
     def _settle(self, agent: str, spec: AgentSpec, now: float, pending: _Pending) -> bool:
         for _ in range(DECIDE_LIMIT):
@@ -274,6 +307,7 @@ class Engine:
             self._adopt_change(state, decide(state, spec, now), pending)
             at = due(self.states[agent], spec)
             if at is None or at > now:
+                self._deadlines.set(agent, at)
                 return True
         return False
 
@@ -284,15 +318,7 @@ class Engine:
             pending.happenings.setdefault(after.id, []).extend(
                 self._with_family(h) for h in change.happenings
             )
-        vital = (before.recovery, before.errand, before.attempt, before.phase, before.alive, before.incident)
-        if change.happenings or vital != (
-            after.recovery,
-            after.errand,
-            after.attempt,
-            after.phase,
-            after.alive,
-            after.incident,
-        ):
+        if change.happenings or _vital(before) != _vital(after):
             pending.changed.add(after.id)
         pending.actions.extend(change.actions)
 
@@ -305,22 +331,16 @@ class Engine:
 
     async def _write(self, pending: _Pending) -> bool:
         """Commit the turn; False when that was not possible any more, so that nothing may be done."""
-        agents = list(pending.happenings) + [x for x in pending.changed if x not in pending.happenings]
-        rows = [
-            Row(
-                x,
-                dump_state(self.states[x]) if x in self.states else None,
-                tuple(pending.happenings.get(x, ())),
-            )
-            for x in agents
-        ]
+        agents = dict.fromkeys([*pending.happenings, *pending.changed])
+        held = self._tray.due()
+        all_of_them = held is not None and (self._stopping or held <= self._clock.now())
+        letters = self._tray.take(None if all_of_them else [*agents, OPERATOR] if agents else ())
+        ids = self._tray.ids(letters)
+        agents.update(dict.fromkeys(agent for agent in ids if agent in self.states))
+        rows = [self._row(agent, pending, ids.get(agent)) for agent in agents]
         if rows and not await self._commit(rows):
             return False
-        if pending.letters:
-            try:
-                await asyncio.to_thread(self._acknowledge, pending.letters)
-            except Exception:
-                log.exception("cannot take letters away that are in the ledger; they will be read again")
+        self._tray.committed(letters)
         happened = [h for group in pending.happenings.values() for h in group]
         for observe in self.observers if happened else ():
             try:
@@ -328,6 +348,11 @@ class Engine:
             except Exception:
                 log.exception("cannot pass on what happened")
         return True
+
+    def _row(self, agent: str, pending: _Pending, letters: tuple[str, ...] | None) -> Row:
+        state = self.states.get(agent)  # made JSON of in the ledger's own thread
+        happened = tuple(pending.happenings.get(agent, ()))
+        return Row(agent, state, happened, letters=letters)
 
     async def _commit(self, rows: list[Row]) -> bool:
         """Write them, however long it takes: what is not in the ledger must not be acted upon."""
@@ -378,30 +403,43 @@ class Engine:
 
     # -- time -----------------------------------------------------------------------------------
 
-    def _schedule(self, agent: str, at: float | None = None) -> None:
-        spec = self.fleet.agents.get(agent)
-        state = self.states.get(agent)
-        if spec is None or state is None:
-            return
-        when = at if at is not None else due(state, spec)
-        version = self._versions[agent] = next(self._serial)
-        if when is not None:
-            heapq.heappush(self._heap, (when, version, agent))
-
     def _until_due(self) -> float:
-        while self._heap and self._versions.get(self._heap[0][2]) != self._heap[0][1]:
-            heapq.heappop(self._heap)
-        if self._queue or self._notes:
-            return 0.0
-        if not self._heap:
+        """Seconds until the loop has something to do of itself."""
+        times = [at for at in (self._deadlines.next(), self._tray.due()) if at is not None]
+        if not times:
             return IDLE_WAIT
-        return max(0.0, min(IDLE_WAIT, self._heap[0][0] - self._clock.now()))
+        wait = min(times) - self._clock.now()
+        return min(IDLE_WAIT, max(GRAIN, wait)) if wait > 0 else 0.0
 
     def reschedule_all(self) -> None:
         """Look at every agent now (a new policy, or a person asked)."""
         for agent in self.states:
-            self._schedule(agent, 0.0)
+            self._deadlines.set(agent, 0.0)
         self.wake()
+
+    def look_at_all(self, told: Callable[[dict[str, list[Happening]]], None]) -> None:
+        """As `reschedule_all`; when every agent was decided upon, `told` hears what came of it, by agent.
+        What it notes down then is committed together with that."""
+        self._passes.append(_Pass(told))
+        self.reschedule_all()
+
+    def _end_passes(self, pending: _Pending) -> None:
+        if not self._passes:
+            return
+        for one in self._passes:
+            for agent, happened in pending.happenings.items():
+                one.happened.setdefault(agent, []).extend(happened)
+        at = self._deadlines.next()
+        if at is not None and at <= self._clock.now():
+            return  # more agents than one turn decides upon
+        over, self._passes = self._passes, []
+        for one in over:
+            one.told(one.happened)
 
     def held(self, agent: str) -> bool:
         return self.states[agent].phase in HELD
+
+
+def _vital(s: AgentState) -> tuple[object, ...]:
+    """What must be in the ledger before anything else is done, were it only to change back again."""
+    return s.recovery, s.errand, s.attempt, s.phase, s.alive, s.incident

@@ -44,17 +44,19 @@ def entry(happening: Happening, parent: str | None = None) -> Event:
 
 def clean(text: str) -> str:
     """Storable: no half surrogates, no NUL (SQLite ends a text there), bounded."""
+    if len(text) <= TEXT_LIMIT and text.isascii() and "\0" not in text:
+        return text  # nearly all of them, and live values are written all day
     return text[:TEXT_LIMIT].encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def bounded(value: object, depth: int = DEPTH_LIMIT) -> Any:
     """The value as JSON can hold it; what is too long, too deep or not a number is cut or made null."""
-    if value is None or isinstance(value, bool | int):
-        return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
     if isinstance(value, str):
         return clean(str(value))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
+        return value if not isinstance(value, int) or abs(value) < 2**63 else str(value)
     if depth == 0:
         return None
     if isinstance(value, Mapping):

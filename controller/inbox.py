@@ -7,47 +7,51 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
-import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from heapq import nsmallest
 from pathlib import Path
-from typing import Self
 
 from ..config.paths import OPERATOR, StateDir
 from ..healing.evidence import LetterRefused
 from . import letterforms as forms
-from .inbox_watch import InboxWatch
+from .inbox_watch import InboxWatch, is_fresh, moved_at
+from .maildir import Entry, Opened, read, remove, sweep_drafts, waiting
 from .ports import Clock, Emit, Letter
-from .quarantine import PLAIN_NAME, quarantine
+from .quarantine import prune, quarantine
 
 __all__ = ["BATCH", "OPERATOR", "Inbox"]
 
 BATCH = 200
-STALE_DRAFT = 36 * 3600.0
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_HOPELESS = frozenset({errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV})
-"""Any other failure to open, such as too many open files, says nothing about the letter."""
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+BATCH_BYTES = 8 << 20
+"""Bytes of letters that are in our hands at a time, one letter more at most."""
+LISTED = 5_000
+"""Names of one inbox that are remembered: to list a folder for each batch costs the square of a flood."""
 
 
 @dataclass(slots=True)
 class _Box:
-    """One agent's maildir. `unread` maps the ids handed out and not yet acknowledged to their file names."""
+    """One agent's maildir. `unread` maps the ids handed out and not yet acknowledged to their file names,
+    `listed` are the next ones, oldest first; `taken` are ids that a daemon before us wrote into the ledger.
+    `moved` is the time of new/ when it was last listed, 0 when something may have come in the same tick."""
 
     folder: Path
     workspace: Path | None = None
     unread: dict[str, str] = field(default_factory=dict)
+    listed: deque[Entry] = field(default_factory=deque)
+    taken: frozenset[str] = frozenset()
+    moved: int = 0
     broken: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 class Inbox:
     """All inboxes of one fleet; `emit` gets a LetterRefused for each letter moved to bad/.
 
-    Any thread may call it. Drain all agents now and then, not only when the watch wakes you."""
+    Any thread may call it; who reads one inbox keeps nobody from reading another. Drain all that `moved`
+    names now and then, not only those that the watch tells of."""
 
     def __init__(self, state: StateDir, emit: Emit, clock: Clock, watch: InboxWatch | None = None) -> None:
         self._state = state
@@ -76,39 +80,67 @@ class Inbox:
 
         Empty means that nothing waits now. A letter whose attempt is not `attempt` goes to bad/.
         Raises KeyError for an agent without `make`."""
-        with self._lock:
-            return self._drain(agent, attempt, limit)
+        box = self._boxes[agent]
+        with box.lock:
+            return self._drain(agent, box, attempt, limit)
 
     def orders(self, *, limit: int = BATCH) -> list[Letter]:
         """As `drain`, for orders: kind `order`, agent `_operator`, fields id order agent by args expires.
 
         Whom an order is for stands in `fields["agent"]`, "" for the whole fleet."""
-        with self._lock:
-            return self._drain(OPERATOR, 0, limit)
+        return self.drain(OPERATOR, 0, limit=limit)
 
     def put_back(self, letters: list[Letter]) -> None:
-        """They could not be taken now: hand them out again the next time."""
-        with self._lock:
-            for letter in letters:
-                self._boxes[letter.agent].unread.pop(letter.id, None)
+        """They could not be taken now: hand them out again the next time, before all others."""
+        for letter in reversed(letters):
+            box = self._boxes[letter.agent]
+            with box.lock:
+                name = box.unread.pop(letter.id, None)
+                if name is not None:
+                    box.listed.appendleft(Entry(name, letter.id, True))
 
     def ack(self, letter: Letter) -> None:
         """The letter is in the ledger: remove it. A later letter of the same name is left alone."""
-        with self._lock:
-            box = self._boxes[letter.agent]
-            name = box.unread.pop(letter.id, None)
-            if name is None:
-                return
-            try:
-                with _Opened(box.folder / "new") as folder:
-                    if _identity(name, os.stat(name, dir_fd=folder.fd, follow_symlinks=False)) == letter.id:
-                        os.unlink(name, dir_fd=folder.fd)
-            except OSError:
-                return  # it stays or is gone already; the ledger knows its id either way
+        self.ack_all([letter])
 
-    def _drain(self, agent: str, attempt: int, limit: int) -> list[Letter]:
-        box = self._boxes[agent]
+    def ack_all(self, letters: Iterable[Letter]) -> None:
+        """`ack` for many; each inbox is opened once."""
+        by_agent: dict[str, list[str]] = {}
+        for letter in letters:
+            by_agent.setdefault(letter.agent, []).append(letter.id)
+        for agent, ids in by_agent.items():
+            box = self._boxes[agent]
+            named = [(id, name) for id in ids if (name := box.unread.get(id)) is not None]
+            for id in _removed(box.folder, named):
+                # Not before it is gone, or a reader would find it once more.
+                with box.lock:
+                    box.unread.pop(id, None)
+
+    def unread(self, agent: str) -> int:
+        """How many of its letters are handed out and not acknowledged."""
+        box = self._boxes.get(agent)
+        return len(box.unread) if box else 0
+
+    def moved(self, part: int = 0, parts: int = 1) -> list[str]:
+        """The inboxes in which something may lie of which nobody told; `part` of `parts` of them are looked
+        at, and those of which it is known."""
+        with self._lock:
+            boxes = [x for n, x in enumerate(self._boxes.items()) if n % parts == part or x[1].listed]
+        found: list[str] = []
+        for agent, box in boxes:
+            if box.listed or moved_at(box.folder / "new") != box.moved:
+                found.append(agent)
+        return found
+
+    def was_taken(self, agent: str, ids: Iterable[str]) -> None:
+        """These are in the ledger already, and the daemon that wrote them there died before it could remove
+        them: they are removed when they are met. Call it after `make`."""
+        if box := self._boxes.get(agent):
+            box.taken = frozenset(ids)
+
+    def _drain(self, agent: str, box: _Box, attempt: int, limit: int) -> list[Letter]:
         letters: list[Letter] = []
+        refused = False
         # Refused ones must not make a full batch look like an empty inbox.
         while not letters and (arrivals := self._arrivals(agent, box, limit)):
             for name, identity, raw in arrivals:
@@ -117,36 +149,50 @@ class Inbox:
                         raise raw
                     letter = self._letter(agent, attempt, identity, raw)
                 except forms.Refused as why:
+                    refused = True
                     self._refuse(agent, box, name, str(why))
                 else:
                     self._keep_inside(agent, box.workspace, letter)
                     box.unread[identity] = name
                     letters.append(letter)
+        if refused:
+            prune(box.folder)
         return letters
 
     def _make(self, agent: str, folder: Path, workspace: Path | None) -> Path:
         for part in (folder, folder / "tmp", folder / "new", folder / "bad"):
             part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _Opened(part) as opened:
+            with Opened(part) as opened:
                 os.fchmod(opened.fd, 0o700)
         known = self._boxes.get(agent)
         if known is None:
             self._boxes[agent] = _Box(folder, workspace)
         else:
             known.workspace, known.broken = workspace, False
-        _sweep_drafts(folder / "tmp")
+        sweep_drafts(folder / "tmp")
         if self._watch:
             self._watch.add(agent, folder / "new")
         return folder
 
     def _arrivals(self, agent: str, box: _Box, limit: int) -> list[tuple[str, str, bytes | forms.Refused]]:
+        """(name, id, bytes or why it is no letter) of the next ones; empty when nothing waits."""
         found: list[tuple[str, str, bytes | forms.Refused]] = []
+        size = 0
         try:
-            with _Opened(box.folder / "new") as folder:
-                for name, identity in _waiting(folder.fd, box.unread.keys(), limit):
-                    raw = _read(folder.fd, name)
-                    if raw is not None:
-                        found.append((name, identity, raw))
+            with Opened(box.folder / "new") as folder:
+                if not box.listed:
+                    moved = os.fstat(folder.fd).st_mtime_ns
+                    box.moved = 0 if is_fresh(moved) else moved
+                    box.listed.extend(waiting(folder.fd, box.unread, LISTED))
+                while box.listed and len(found) < limit and size < BATCH_BYTES:
+                    entry = box.listed.popleft()
+                    if entry.id in box.taken:
+                        remove(folder.fd, entry.name, entry.id)
+                        continue
+                    what = read(folder.fd, entry)
+                    if what is not None and what[0] not in box.unread:
+                        found.append((entry.name, *what))
+                        size += len(what[1]) if isinstance(what[1], bytes) else 0
         except OSError as why:
             self._mend(agent, box, why)
         return found
@@ -217,60 +263,23 @@ class Inbox:
         self._emit(LetterRefused(agent, self._clock.now(), reason))
 
 
-class _Opened:
-    """A folder opened without following a link, as a context."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Self:
-        self.fd = os.open(self._path, _FOLDER)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
-
-
-def _waiting(folder: int, known: Iterable[str], limit: int) -> list[tuple[str, str]]:
-    """(name, identity) of the oldest `limit` letters in new/ that were not handed out yet."""
-    taken = set(known)
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            try:
-                seen = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            identity = _identity(entry.name, seen)
-            if identity not in taken:
-                found.append((seen.st_mtime_ns, entry.name, identity))
-    return [(name, identity) for _, name, identity in nsmallest(limit, found)]
-
-
-def _identity(name: str, seen: os.stat_result) -> str:
-    """Stable for one letter across daemons, and new when a careless writer uses a name again."""
-    shown = name if PLAIN_NAME.fullmatch(name) else os.fsencode(name).hex()
-    return f"{shown}@{seen.st_ino:x}.{seen.st_mtime_ns:x}"
-
-
-def _read(folder: int, name: str) -> bytes | forms.Refused | None:
-    """The letter's bytes, why it is no letter, or None when it must be tried again later."""
+def _removed(inbox: Path, letters: list[tuple[str, str]]) -> list[str]:
+    """Take (id, name) out of new/; the ids of those that are gone. What stays is not read again: the ledger
+    knows its id."""
+    gone: list[str] = []
     try:
-        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            return forms.Refused("a link, pipe, device or folder, not a regular file")
-        fd = os.open(name, _FILE, dir_fd=folder)
-    except OSError as why:
-        return forms.Refused(f"unreadable: {why.strerror}") if why.errno in _HOPELESS else None
-    with os.fdopen(fd, "rb") as file:
-        seen = os.fstat(fd)
-        if not stat.S_ISREG(seen.st_mode):
-            return forms.Refused("not a regular file")
-        if seen.st_size > forms.MAX_LETTER:
-            return forms.Refused("larger than 1 MiB")
-        try:
-            return file.read(forms.MAX_LETTER + 1)
-        except OSError:
-            return None
+        with Opened(inbox / "new") as folder:
+            for id, name in letters:
+                try:
+                    remove(folder.fd, name, id)
+                except OSError:
+                    continue
+                gone.append(id)
+    except FileNotFoundError:
+        return [id for id, _ in letters]  # the whole folder is gone, and they with it
+    except OSError:
+        return gone
+    return gone
 
 
 def _relative(root: str, path: str) -> str | None:
@@ -282,18 +291,6 @@ def _relative(root: str, path: str) -> str | None:
     if real == root or os.path.commonpath([root, real]) != root:
         return None
     return os.path.relpath(real, root)
-
-
-def _sweep_drafts(folder: Path) -> None:
-    """Remove what writers that died left in tmp/."""
-    oldest = time.time() - STALE_DRAFT
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            try:
-                if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                    Path(entry.path).unlink()
-            except OSError:
-                continue
 
 
 def _iso(at: datetime) -> str:

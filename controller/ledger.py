@@ -10,21 +10,17 @@ SQLite before 3.51.3 can damage a WAL when two do; every other opens the file re
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sqlite3
 import threading
-import time
 import uuid
-from collections.abc import Awaitable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .entries import clean, entry
 from .group_commit import GroupCommit, Job
 from .ledger_errors import (
     LedgerCorrupt,
@@ -36,8 +32,9 @@ from .ledger_errors import (
 )
 from .ledger_file import private_file, set_aside
 from .ledger_queries import EVENT_COLUMNS, LedgerQueries, event_of
-from .ledger_schema import APPLICATION_ID, PROJECTIONS, SCHEMA_VERSION, TABLES
-from .ledger_sql import UPSERT_AGENT, Statement, insert_event, statements, store_beat
+from .ledger_rows import Prepared, run
+from .ledger_schema import APPLICATION_ID, CAME_LATER, PROJECTIONS, SCHEMA_VERSION, TABLES
+from .ledger_sql import statements, store_beat
 from .metric_rows import METRIC_EVENTS, metric_rows
 from .ports import Event, Row
 from .projections import project
@@ -90,11 +87,13 @@ class SqliteLedger:
         return self.submit(rows).result()
 
     def submit(self, rows: Sequence[Row]) -> Future[list[int]]:
-        """`append` without waiting."""
-        ready = [_Prepared.of(row, self.parents) for row in rows]
-        return self._writer.submit(
-            lambda conn: [seq for one in ready for seq in one.store(conn, self.run_id)]
-        )
+        """`append` without waiting. The rows are made ready in the writing thread, not in the caller's."""
+
+        def store(conn: sqlite3.Connection) -> list[int]:
+            ready = [Prepared.of(row, self.parents) for row in rows]
+            return [seq for one in ready for seq in one.store(conn, self.run_id)]
+
+        return self._writer.submit(store)
 
     def commit(self, rows: Sequence[Row]) -> Awaitable[list[int]]:
         """`append` for an event loop."""
@@ -125,7 +124,7 @@ class SqliteLedger:
             rows = metric_rows(
                 before, events, self._known_parents(), meta.get("fleet", ""), (start, end), now
             )
-            self._writer.submit(partial(_run, what=statements(rows))).result()
+            self._writer.submit(partial(run, what=statements(rows))).result()
 
     def rebuild(self) -> None:
         """Make the projections again from the events alone."""
@@ -134,7 +133,7 @@ class SqliteLedger:
             for table in PROJECTIONS:
                 conn.execute(f"DELETE FROM {table}")
             for row in conn.execute(f"SELECT {EVENT_COLUMNS}, run FROM events ORDER BY seq"):
-                _run(conn, statements(project(event_of(row[:7]), row[7])))
+                run(conn, statements(project(event_of(row[:7]), row[7])))
 
         self._writer.submit(work).result()
 
@@ -233,7 +232,7 @@ class SqliteLedger:
             try:
                 conn.execute("BEGIN IMMEDIATE")
                 for agent, values in beats.items():
-                    _run(conn, store_beat(agent, values, self.parents.get(agent), self.run_id))
+                    run(conn, store_beat(agent, values, self.parents.get(agent), self.run_id))
                 conn.execute("COMMIT")
             finally:
                 _roll_back(conn)
@@ -247,49 +246,6 @@ class SqliteLedger:
 
     def _known_parents(self) -> dict[str, str | None]:
         return {row["id"]: row["parent"] for row in self.reader.agents()} | dict(self.parents)
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A row made ready in the caller's thread, so that what cannot be stored fails there and alone."""
-
-    agent: str
-    parent: str | None
-    key: str | None
-    phase: str
-    state: str | None
-    events: tuple[Event, ...]
-
-    @classmethod
-    def of(cls, row: Row, parents: Mapping[str, str | None]) -> _Prepared:
-        parent = parents.get(row.agent)
-        state = json.dumps(row.state, separators=(",", ":")) if row.state is not None else None
-        phase = str((row.state or {}).get("phase", "unknown"))
-        events = tuple(entry(h, parents.get(h.agent)) for h in row.happenings)
-        return cls(row.agent, parent, clean(row.key) if row.key else None, phase, state, events)
-
-    def store(self, conn: sqlite3.Connection, run: str) -> list[int]:
-        if self.key is not None:
-            known = conn.execute("SELECT first, count FROM keys WHERE key = ?", (self.key,)).fetchone()
-            if known:
-                return list(range(known[0], known[0] + known[1]))
-        if self.state is not None:
-            conn.execute(UPSERT_AGENT, (self.agent, self.parent, self.phase, self.state, to_iso(time.time())))
-        seqs = [_store_event(conn, event, run) for event in self.events]
-        if self.key is not None:
-            conn.execute("INSERT INTO keys VALUES (?, ?, ?)", (self.key, seqs[0] if seqs else 0, len(seqs)))
-        return seqs
-
-
-def _store_event(conn: sqlite3.Connection, event: Event, run: str) -> int:
-    seq = conn.execute(*insert_event(event, run)).lastrowid or 0
-    _run(conn, statements(project(replace(event, seq=seq), run)))
-    return seq
-
-
-def _run(conn: sqlite3.Connection, what: Iterable[Statement]) -> None:
-    for statement in what:
-        conn.execute(*statement)
 
 
 # -- opening ------------------------------------------------------------------------------------
@@ -365,7 +321,7 @@ def _recognise(conn: sqlite3.Connection, path: Path) -> bool:
 
 def _begin(conn: sqlite3.Connection) -> None:
     conn.execute("BEGIN IMMEDIATE")
-    for statement in TABLES:
+    for statement in (*TABLES, *CAME_LATER):
         conn.execute(statement)
     conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     conn.execute("INSERT INTO meta VALUES ('schema', ?), ('serial', '0')", (str(SCHEMA_VERSION),))
@@ -377,6 +333,8 @@ def _check(conn: sqlite3.Connection) -> None:
         damage = sqlite3.DatabaseError(verdict)
         damage.sqlite_errorcode = _CORRUPT
         raise damage
+    for statement in CAME_LATER:
+        conn.execute(statement)
 
 
 def _refuse_newer(conn: sqlite3.Connection, path: Path) -> None:

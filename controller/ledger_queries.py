@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from .ledger_schema import READABLE
 from .ports import Event
 
+MANY = 500
+"""More agents than this are picked out of all: a statement takes only so many values."""
 EVENT_COLUMNS = "seq, at, type, agent, parent, incident, data"
 
 
@@ -31,9 +33,13 @@ class LedgerQueries(ABC):
     def meta(self) -> dict[str, str]:
         return {row["key"]: row["value"] for row in self._rows("SELECT key, value FROM meta")}
 
-    def states(self) -> dict[str, dict[str, Any]]:
-        """Agent -> its state, as healing/codec.py dumped it."""
-        return {row["id"]: json.loads(row["state"]) for row in self._rows("SELECT id, state FROM agents")}
+    def states(self, agents: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Agent -> its state, as healing/codec.py dumped it; of all, or of these `agents`."""
+        return self._of_agents("SELECT id, state FROM agents", "id", agents)
+
+    def taken(self) -> dict[str, list[str]]:
+        """Agent -> ids of letters that its state has taken in, and that may still lie in its inbox."""
+        return {row[0]: json.loads(row[1]) for row in self._rows("SELECT agent, letters FROM taken")}
 
     def agents(self) -> list[dict[str, Any]]:
         """id, parent, phase, profile, model and updated_at of every agent ever recorded."""
@@ -70,9 +76,13 @@ class LedgerQueries(ABC):
         sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE seq IN ({newest}) ORDER BY seq"
         return [event_of(row) for row in self._rows(sql, (before,))]
 
-    def beats(self) -> dict[str, dict[str, Any]]:
+    def beats(self, agents: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
         """Agent -> the newest live values the daemon showed (see SqliteLedger.beat)."""
-        return {row["agent"]: json.loads(row["live"]) for row in self._rows("SELECT agent, live FROM live")}
+        return self._of_agents("SELECT agent, live FROM live", "agent", agents)
+
+    def shown_at(self) -> dict[str, str]:
+        """Agent -> when its live values were written (ISO text)."""
+        return {row[0]: row[1] for row in self._rows("SELECT agent, at FROM live")}
 
     def incidents(self, closed: int = 20) -> list[dict[str, Any]]:
         """All open incidents, then the newest `closed` ones, each with its `attempts`."""
@@ -96,6 +106,14 @@ class LedgerQueries(ABC):
         """The shared failure under way, if any."""
         rows = self._dicts("SELECT opened, data FROM cascades")
         return {"opened": rows[0]["opened"], **json.loads(rows[0]["data"])} if rows else None
+
+    def _of_agents(self, sql: str, column: str, agents: Collection[str] | None) -> dict[str, dict[str, Any]]:
+        wanted = None if agents is None else list(agents)
+        if wanted is not None and len(wanted) <= MANY:
+            sql, wanted_in = f"{sql} WHERE {column} IN ({', '.join('?' * len(wanted))})", wanted
+            return {row[0]: json.loads(row[1]) for row in self._rows(sql, wanted_in)}
+        chosen = None if wanted is None else frozenset(wanted)
+        return {row[0]: json.loads(row[1]) for row in self._rows(sql) if chosen is None or row[0] in chosen}
 
     def _dicts(self, sql: str, bound: Sequence[object] = ()) -> list[dict[str, Any]]:
         return [dict(row) for row in self._rows(sql, bound)]

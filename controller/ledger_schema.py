@@ -61,6 +61,12 @@ TABLES: tuple[str, ...] = (
     "CREATE TABLE cascades(id INTEGER PRIMARY KEY CHECK(id = 1), opened TEXT NOT NULL, data TEXT NOT NULL)",
 )
 
+CAME_LATER: tuple[str, ...] = (
+    # Ids of letters that are in the book and may still lie in the inbox, as a JSON list.
+    "CREATE TABLE IF NOT EXISTS taken(agent TEXT PRIMARY KEY, letters TEXT NOT NULL) WITHOUT ROWID",
+)
+"""Tables that a file of the same schema may lack."""
+
 PROJECTIONS = ("incidents", "attempts", "tasks", "retry_history", "cascades")
 """Tables that `rebuild` empties and makes again from the events alone."""
 

@@ -19,6 +19,7 @@ Statement: TypeAlias = tuple[str, list[object]]
 UPSERT_AGENT = """INSERT INTO agents(id, parent, phase, state, updated_at) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT(id) DO UPDATE SET parent = coalesce(excluded.parent, parent), phase = excluded.phase,
     state = excluded.state, updated_at = excluded.updated_at"""
+STORE_TAKEN = "INSERT OR REPLACE INTO taken VALUES (?, ?)"
 _UPSERT_HEARTBEAT = """INSERT INTO heartbeat_status(
     agent_id, parent_agent_id, run_id, last_heartbeat_timestamp, status, progress_pct, current_subtask,
     health_cpu_pct, health_memory_mb, health_active_threads,

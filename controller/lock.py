@@ -15,7 +15,8 @@ from .processes import alive
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The daemon that holds a fleet. `started_at` is seconds since the epoch."""
+    """The daemon that holds a fleet. `started_at` is seconds since the epoch; `quick_look` the seconds that
+    a person set it to for all agents, None: as in the fleet file."""
 
     pid: int
     created: float
@@ -25,6 +26,7 @@ class Holder:
     mode: str
     started_at: float
     ready: bool
+    quick_look: float | None = None
 
     def describe(self) -> str:
         return f"daemon pid {self.pid} on {self.host} (fleet file {self.config})"

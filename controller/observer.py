@@ -1,4 +1,5 @@
-"""The eyes: one control connection, one listing per period, a closer look at the panes that moved.
+"""The eyes on one tmux server: told by the kernel when a terminal is written to or a process ends, by tmux
+when panes come and go; one listing every few seconds finds what nobody told.
 
 Looking only: it presses no key and changes no size. A look that fails says nothing about any agent: they are
 `Unseen` until it works again. Only the kernel's word (pidfd) is a death.
@@ -7,73 +8,50 @@ Looking only: it presses no key and changes no size. A look that fails says noth
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from ..config.fleet import ScreenRule
-from ..healing.evidence import (
-    OutputSeen,
-    PersonPresent,
-    ProcessExited,
-    ScreenCleared,
-    ScreenMatched,
-    SeenAgain,
-    Unseen,
-)
+from ..healing.evidence import PersonPresent, ProcessExited, SeenAgain, Unseen
 from .deaths import DeathWatch, Ending, ending_of
 from .launching import Report
+from .leftovers import end_leftovers
+from .looking import LINES_KEPT, Looker, Watched, shown, words_for
+from .means import Means
+from .pace import Budget
 from .ports import Clock, Emit, Identity, Terminals
 from .processes import alive, identify
 from .screens import ScreenReader
-from .tmux_control import ControlClient, ControlLost, ControlRefused
+from .tmux_control import ControlClient, ControlLate, ControlLost, ControlRefused
 from .tmux_words import ROW_FORMAT, Row, read_rows
+from .ttys import TtyWatch
+
+__all__ = ["LINES_KEPT", "Observer"]
 
 log = logging.getLogger(__name__)
 
-LINES_KEPT = 100
-_HISTORY = 60
-_LINE_LIMIT = 1000
-_LOOKS_PER_SWEEP = 64
-"""Panes captured in one sweep; in a burst the others are looked at in the next, longest unseen first."""
-_SOON = 0.25
-"""Seconds until the second look at a screen that matched once."""
+_GAP = 0.1
+"""Seconds between two listings, whatever calls for them."""
+_NEWS_SETTLES = 0.02
+"""Seconds from a notice of tmux to the listing: notices come in swarms."""
 _RETRY_FIRST, _RETRY_MOST = 0.05, 2.0
-
-
-@dataclass(slots=True)
-class _Watched:
-    agent: str
-    attempt: int
-    who: Identity
-    screens: ScreenReader
-    primed: bool
-    raw: str = ""
-    key: str | None = None
-    row: Row | None = None
-    lines: tuple[str, ...] = ()
-    moved: bool = False
-    again: bool = False
-    """Its screen matched once; look again soon."""
-    settling: bool = False
-    """It moved within this second; look again at the next sweep."""
-    looked: float = 0.0
-    attached: bool = False
-    unseen: bool = False
-    over: bool = False
-
-    @property
-    def due(self) -> bool:
-        return self.moved or self.again or self.settling
+_TOPOLOGY = frozenset(
+    {
+        "%sessions-changed", "%session-renamed", "%client-session-changed", "%client-detached",
+        "%window-pane-changed", "%window-add", "%window-close", "%unlinked-window-add",
+        "%unlinked-window-close",
+    }
+)  # fmt: skip
 
 
 class Observer:
-    """Turns looks at the fleet's tmux server into evidence, on `loop`.
+    """Turns what happens on the fleet's tmux server into evidence, on `loop`.
 
-    `period`: seconds between sweeps. `late`: an answer that takes longer counts as none.
-    `report`: what an agent's launcher says of it, which is known before tmux knows.
+    `sweep`: seconds between listings while every pane's terminal is heard. `period`: seconds between two
+    looks at the same pane, and between listings where terminals cannot be heard. `late`: an answer that takes
+    longer counts as none. `report`: what an agent's launcher says of it, which is known before tmux knows.
+    `ttys`, `looks`: shared with the observers of other servers; its own if not given.
     `on_server_lost`: called once each time the tmux server itself is found gone."""
 
     def __init__(
@@ -84,9 +62,12 @@ class Observer:
         loop: asyncio.AbstractEventLoop,
         *,
         period: float = 1.0,
+        sweep: float = 5.0,
         late: float = 5.0,
         report: Callable[[str], Report | None] = lambda _: None,
         tmux: str = "tmux",
+        ttys: TtyWatch | None = None,
+        looks: Budget | None = None,
         on_server_lost: Callable[[], None] | None = None,
     ) -> None:
         self._socket = terminals.socket
@@ -95,12 +76,22 @@ class Observer:
         self._clock = clock
         self._loop = loop
         self._period = period
+        self._sweep_every = max(period, sweep)
         self._late = late
         self._report = report
         self._on_server_lost = on_server_lost
-        self._watched: dict[str, _Watched] = {}
+        self._watched: dict[str, Watched] = {}
         self._deaths = DeathWatch(loop, self._ended)
+        self._own_ttys = TtyWatch(loop, quickest=min(0.2, period)) if ttys is None else None
+        self._ttys = ttys or self._own_ttys or TtyWatch(loop)
+        ears = self._ttys
+        self._looks = looks or Budget(lambda: ears.busy)
+        self._looks.join()
+        self._looker = Looker(emit, clock, loop, self._ttys, self._looks, period)
         self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._swept_at = self._sweep_at = loop.time()
+        self._deaf = 0
         self._linked = asyncio.Event()
         self._tried = asyncio.Event()
         self._link: ControlClient | None = None
@@ -116,13 +107,19 @@ class Observer:
 
     async def stop(self) -> None:
         """Stop looking. Nothing is emitted afterwards."""
+        for agent in list(self._watched):
+            self.unwatch(agent)
         self._deaths.close()
-        self._watched.clear()
         tasks = [*self._endings, *([self._task] if self._task else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._task = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._looks.leave()
+        if self._own_ttys is not None:
+            self._own_ttys.close()
 
     def watch(
         self,
@@ -134,36 +131,69 @@ class Observer:
         primed: bool = False,
     ) -> None:
         """Follow the process `who` of this attempt. `primed`: what its pane shows now was there before us."""
-        watched = _Watched(agent, attempt, who, ScreenReader(screens, unsure=primed), primed)
+        reader = ScreenReader(screens, unsure=primed)
+        watched = Watched(agent, attempt, who, reader, primed, self._clock.now())
         before = self._watched.get(agent)
         if before is not None:
+            before.over = True
             # Somebody who sits at the pane does not leave because the program in it was restarted.
             watched.attached = before.attached
+        self._ttys.forget(agent)
         self._watched[agent] = watched
         self._deaths.watch(agent, who)
         if self._blind:
             self._lose_sight(watched, self._blind)
-        self._wake.set()
+        if not primed:
+            self._looker.attend(watched)
+        self._sweep_soon(0.0)
 
     def unwatch(self, agent: str) -> None:
         self._deaths.forget(agent)
-        self._watched.pop(agent, None)
+        self._ttys.forget(agent)
+        watched = self._watched.pop(agent, None)
+        if watched is not None:
+            watched.over = True
+
+    def attend(self, agent: str) -> None:
+        """What this agent shows is to be known promptly for the next minute: something was done to it."""
+        watched = self._watched.get(agent)
+        if watched is not None:
+            self._looker.attend(watched)
+            self._wake.set()
+
+    def means(self) -> tuple[Means, ...]:
+        """By what it sees output and deaths just now."""
+        return self._means_of_output(), self._means_of_deaths()
+
+    def _means_of_output(self) -> Means:
+        if self._blind:
+            return Means("output", "nothing: it is tried again until tmux answers", False, self._blind)
+        if self._deaf or (self._ttys.why and not self._watched):
+            how = f"tmux asked every {self._period:g} s what moved"
+            why = self._ttys.why or f"{self._deaf} terminals cannot be listened to"
+            return Means("output", how, False, why)
+        return Means("output", f"inotify on each terminal, and tmux asked every {self._sweep_every:g} s")
+
+    def _means_of_deaths(self) -> Means:
+        why = self._deaths.why
+        how = f"each process looked after every {self._period:g} s" if why else "a pidfd on each process"
+        return Means("deaths", how, not why, why)
 
     # -- the connection -------------------------------------------------------------------------
 
     async def _run(self) -> None:
         pause = _RETRY_FIRST
         while True:
-            link = ControlClient(self._socket, tmux=self._tmux, on_lost=lambda _: self._wake.set())
+            link = ControlClient(
+                self._socket, tmux=self._tmux, on_lost=lambda _: self._wake.set(), on_notice=self._noticed
+            )
             try:
-                await link.connect(self._late)
                 self._link = link
+                await self._connect(link)
                 while True:
-                    await self._sweep(link)
-                    self._linked.set()
-                    self._tried.set()
+                    await self._look_around(link)
                     pause = _RETRY_FIRST
-                    await self._rest(self._period)
+                    await self._rest()
             except (ControlLost, ControlRefused) as lost:
                 self._go_blind(str(lost))
             except Exception as fault:
@@ -175,14 +205,74 @@ class Observer:
                 await asyncio.shield(link.close())
             self._tried.set()
             self._wake.clear()
+            self._deaths.poll()
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RETRY_MOST)
 
-    async def _rest(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
+    async def _connect(self, link: ControlClient) -> None:
+        try:
+            await link.connect(self._late)
+        except ControlLate as late:
+            await self._sit_out(link, late)
+        self._sweep_at = self._loop.time()
+
+    async def _look_around(self, link: ControlClient) -> None:
+        if link.why_lost:
+            raise ControlLost(link.why_lost)
+        try:
+            self._deaths.poll()
+            if self._loop.time() >= self._sweep_at:
+                await self._sweep(link)
+            await self._looker.round(link, self._watched.values(), self._late)
+            if not self._linked.is_set():
+                self._linked.set()
+                await self._end_leftovers()
+            self._tried.set()
+        except ControlLate as late:
+            await self._sit_out(link, late)
+
+    async def _sit_out(self, link: ControlClient, late: ControlLate) -> None:
+        """Wait for a server that stands still, out of sight, for as long as it takes."""
+        self._linked.clear()
+        self._go_blind(str(late))
+        self._tried.set()
+        while not await link.caught_up(self._period):
+            self._deaths.poll()
+        self._sweep_at = self._loop.time()
+
+    async def _end_leftovers(self) -> None:
+        ended = await end_leftovers(self._ask)
+        if ended:
+            log.warning("tmux -L %s: %d control clients of an earlier daemon ended", self._socket, ended)
+
+    async def _rest(self) -> None:
+        """Until something is due, or somebody wakes us."""
+        until = min(self._sweep_at, self._looker.next_at(self._watched.values()))
+        if self._deaths.why:
+            until = min(until, self._loop.time() + self._period)
+        self._wake_at(max(until, self._loop.time() + 0.002))
+        await self._wake.wait()
         self._wake.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake_at(self, when: float) -> None:
+        if when < float("inf") and (self._timer is None or when < self._timer.when()):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(when, self._wake.set)
+
+    def _sweep_soon(self, delay: float) -> None:
+        now = self._loop.time()
+        soon = max(now + delay, self._swept_at + min(_GAP, self._period))
+        if soon < self._sweep_at:
+            self._sweep_at = soon
+            self._wake_at(soon)
+
+    def _noticed(self, kind: str) -> None:
+        if kind in _TOPOLOGY:
+            self._sweep_soon(_NEWS_SETTLES)
 
     def _go_blind(self, why: str) -> None:
         self._blind = f"tmux -L {self._socket}: {why}"
@@ -193,7 +283,7 @@ class Observer:
             if self._on_server_lost is not None:
                 self._on_server_lost()
 
-    def _lose_sight(self, watched: _Watched, why: str) -> None:
+    def _lose_sight(self, watched: Watched, why: str) -> None:
         if not watched.unseen and not watched.over:
             watched.unseen = True
             self._emit(Unseen(watched.agent, self._clock.now(), why))
@@ -206,18 +296,18 @@ class Observer:
     # -- the sweep ------------------------------------------------------------------------------
 
     async def _sweep(self, link: ControlClient) -> None:
+        # Before the question: what is asked for while it is under way is about something later.
+        self._swept_at = self._loop.time()
+        self._sweep_at = self._swept_at + self._sweep_every
         listed = await link.run("list-panes", "-a", "-F", ROW_FORMAT, within=self._late)
         if not listed:
             raise ControlLost("it listed no panes at all, not even its own hub")
         self._blind = ""
         self._remember_server(listed[0])
         self._notice(listed)
-        self._deaths.poll()
-        due = sorted((w for w in self._watched.values() if w.due), key=lambda w: w.looked)
-        if due:
-            await self._look_closer(link, due[:_LOOKS_PER_SWEEP])
-        if any(w.again for w in self._watched.values()):
-            self._loop.call_later(min(_SOON, self._period), self._wake.set)
+        self._deaf = sum(not (w.heard or w.over or w.unseen or w.row is None) for w in self._watched.values())
+        if self._deaf:
+            self._sweep_at = min(self._sweep_at, self._swept_at + self._period)
 
     def _remember_server(self, line: str) -> None:
         # The hub's own line has no agent, so it is not a row; its server's pid stands at the same place.
@@ -226,7 +316,7 @@ class Observer:
             self._server = identify(int(pid))
 
     def _notice(self, listed: Iterable[str]) -> None:
-        """Which panes moved, came, went, or have a visitor."""
+        """Which panes moved unheard, came, went, or have a visitor."""
         raws: dict[str, str] = {}
         for line in listed:
             agent = line.partition(" ")[0]
@@ -234,7 +324,7 @@ class Observer:
                 raws[agent] = f"{raws[agent]}\n{line}" if agent in raws else line
         for watched in list(self._watched.values()):
             raw = raws.get(watched.agent, "")
-            if raw and raw == watched.raw and not watched.unseen:
+            if raw and raw == watched.raw and not watched.unseen and watched.heard:
                 continue
             row = next(iter(read_rows(raw.split("\n"))), None) if raw else None
             if row is None:
@@ -243,71 +333,73 @@ class Observer:
                 continue
             self._update(watched, raw, row)
 
-    def _update(self, watched: _Watched, raw: str, row: Row) -> None:
-        watched.raw, watched.row = raw, row
+    def _update(self, watched: Watched, raw: str, row: Row) -> None:
+        watched.raw = raw
         if watched.unseen:
             watched.unseen = False
             self._emit(SeenAgain(watched.agent, self._clock.now()))
         if row.view.attached != watched.attached:
             watched.attached = row.view.attached
             self._emit(PersonPresent(watched.agent, self._clock.now(), watched.attached))
-        if row.view.attempt != watched.attempt:
+        if row.view.attempt != watched.attempt or watched.over:
             return
-        if row.view.change_key != watched.key:
-            watched.moved = True
-        if row.view.dead and not watched.over and alive(watched.who):
+        if row.view.dead and alive(watched.who):
             # Its launcher was killed over its head: no terminal is left to it.
             self._deaths.forget(watched.agent)
             self._ended(watched.agent)
-
-    async def _look_closer(self, link: ControlClient, due: Sequence[_Watched]) -> None:
-        commands: list[list[str]] = []
-        for watched in due:
-            commands += _capture(watched.row)
-        answers = iter(await link.run_all(commands, within=self._late))
-        for watched in due:
-            parts = [next(answers) for _ in _capture(watched.row)]
-            texts = [part for part in parts if not isinstance(part, ControlRefused)]
-            if len(texts) == len(parts) and self._watched.get(watched.agent) is watched:
-                self._seen(watched, texts)
-
-    def _seen(self, watched: _Watched, texts: Sequence[Sequence[str]]) -> None:
-        row = watched.row
-        if row is None or watched.over:
             return
-        visible = _text(texts[-1])
-        lines = (*(_text(texts[0]) if len(texts) > 1 else ()), *visible)[-LINES_KEPT:]
-        first, moved = watched.key is None, watched.moved
-        fresh = bool(lines) if first else (moved or lines != watched.lines)
-        watched.key, watched.moved, watched.lines = row.view.change_key, False, lines
-        watched.looked = self._loop.time()
-        if fresh:
-            self._emit(OutputSeen(watched.agent, self._clock.now(), lines, watched.primed and first))
-        watched.again = self._read_screen(watched, visible)
-        # tmux counts activity in whole seconds: more may come in this one without any key moving.
-        watched.settling = time.time() < row.activity + 1
+        before, watched.row = watched.row, row
+        self._listen(watched, row)
+        if watched.key is None:
+            watched.want(self._loop.time())
+        elif row.view.change_key != watched.key:
+            self._account_for(watched, row)
+        if before is not None and before.view.title != row.view.title:
+            self._looker.read_label(watched, row.view.title)
 
-    def _read_screen(self, watched: _Watched, visible: Sequence[str]) -> bool:
-        """Emit what the profile's rules say; True when a second look is needed."""
-        verdict, now = watched.screens.look(visible), self._clock.now()
-        if verdict.matched is not None:
-            rule, resets = verdict.matched.rule, verdict.matched.resets
-            until = now + resets if resets is not None else None
-            self._emit(ScreenMatched(watched.agent, now, rule.phase, rule.name, until))
-        elif verdict.cleared:
-            self._emit(ScreenCleared(watched.agent, now))
-        return verdict.again
+    def _listen(self, watched: Watched, row: Row) -> None:
+        """A respawned pane has another terminal, and a number given back becomes another pane's."""
+        if row.view.dead or (watched.heard and watched.tty == row.view.tty):
+            return
+        watched.tty = row.view.tty
+        watched.heard = self._ttys.watch(
+            watched.agent,
+            watched.tty,
+            lambda woken: self._spoke(watched, woken),
+            lambda: self._deafened(watched),
+        )
+
+    def _spoke(self, watched: Watched, woken: bool) -> None:
+        self._wake_at(self._looker.sign(watched, self._clock.now(), woken=woken))
+
+    def _deafened(self, watched: Watched) -> None:
+        watched.heard = False
+        self._sweep_soon(_NEWS_SETTLES)
+
+    def _account_for(self, watched: Watched, row: Row) -> None:
+        """tmux saw the pane move: by what its terminal told us already, or by something unheard."""
+        now = self._clock.now()
+        # Its own word for when, in whole seconds of the other clock, which somebody may have set meanwhile.
+        moved = min(now, max(watched.keyed, now - (time.time() - row.activity)))
+        watched.key, watched.keyed = row.view.change_key, now
+        if not watched.heard:
+            self._looker.sign(watched, now)
+        elif moved > max(watched.last, watched.since) + 1.0:
+            self._looker.sign(watched, moved)
+        else:
+            watched.want(self._loop.time())
 
     # -- deaths ---------------------------------------------------------------------------------
 
     def _ended(self, agent: str) -> None:
         watched = self._watched.get(agent)
         if watched is not None:
+            self._ttys.forget(agent)
             task = self._loop.create_task(self._tell_end(watched))
             self._endings.add(task)
             task.add_done_callback(self._endings.discard)
 
-    async def _tell_end(self, watched: _Watched) -> None:
+    async def _tell_end(self, watched: Watched) -> None:
         ending, tail = Ending(None, None, None), watched.lines
         try:
             if not self._linked.is_set():
@@ -316,8 +408,7 @@ class Observer:
                     await self._linked.wait()
             ending = await ending_of(self._ask, self._report, watched.agent, watched.attempt)
             if ending.row is not None:
-                parts = [await self._ask(*words) for words in _capture(ending.row)]
-                tail = tuple(line for part in parts for line in _text(part))[-LINES_KEPT:]
+                tail = await self._last_words(ending.row) or tail
         except (ControlLost, ControlRefused, TimeoutError):
             # What its launcher said is true whether tmux answers or not.
             said = self._report(watched.agent)
@@ -332,23 +423,9 @@ class Observer:
                 )
             )
 
-
-def _capture(row: Row | None) -> list[list[str]]:
-    """The commands that show a pane: what scrolled away (unless a full-screen program runs), then the rest.
-
-    Apart, because screen rules are about what a person would see."""
-    if row is None:
-        return []
-    pane = row.view.pane
-    visible = ["capture-pane", "-p", "-J", "-t", pane]
-    if row.alternate or row.history == 0:
-        return [visible]
-    return [["capture-pane", "-p", "-J", "-S", f"-{_HISTORY}", "-E", "-1", "-t", pane], visible]
-
-
-def _text(lines: Sequence[str]) -> tuple[str, ...]:
-    """Lines without padding, bounded, and without the empty ones at the end."""
-    kept = [line[:_LINE_LIMIT].rstrip() for line in lines]
-    while kept and not kept[-1]:
-        kept.pop()
-    return tuple(kept)
+    async def _last_words(self, row: Row) -> tuple[str, ...]:
+        if self._link is None:
+            raise ControlLost("not connected to tmux")
+        answers = await self._link.run_all(words_for(row.view.pane), within=self._late)
+        texts = [answer for answer in answers if not isinstance(answer, ControlRefused)]
+        return shown(row, texts)[0] if len(texts) == len(answers) else ()

@@ -3,7 +3,7 @@ time. Every step may be repeated: a daemon that died halfway hands the same acti
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,27 +134,30 @@ class Performer:
         except TerminalsError:
             return []
 
-    def end_everything(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
-        """`down --kill`: save the workspace, then end the agent's whole tree. Returns survivors."""
+    def save(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
+        """`down --kill`: save the workspace. Returns the roots of what is to be ended of the agent."""
         self._snapshot(spec)
-        return self._end(spec, state)
+        return self._roots(spec, state)
 
-    def end_stray(self, agent: str) -> list[Identity]:
-        """End what is left of an agent that the fleet file no longer names. Returns survivors."""
-        return self.processes.end_tagged(self.starter.token(agent), grace=self.fleet.policy.kill_grace)
+    def end_many(self, roots: list[Identity], agents: Iterable[str], grace: float) -> list[Identity]:
+        """End these trees and whatever carries the tokens of these agents. Returns survivors."""
+        tokens = {self.starter.token(agent) for agent in agents}
+        return self.processes.end_many(roots, grace=grace, tags=tokens)
 
     def _end(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
         """End every process of the agent we can find: the pane's, the one we know, the tagged ones."""
+        return self.processes.end_many(
+            self._roots(spec, state), grace=spec.policy.kill_grace, tags={self.starter.token(spec.id)}
+        )
+
+    def _roots(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
         roots: dict[int, Identity] = {}
         if state.pid is not None and state.created is not None:
             roots[state.pid] = Identity(state.pid, state.created)
         report = read_report(self.state_dir, spec.id)
         if report and (who := report.who(self.processes.identify)):
             roots[who.pid] = who
-        token, grace = self.starter.token(spec.id), spec.policy.kill_grace
-        if not roots:
-            return self.processes.end_tagged(token, grace=grace)
-        return [s for who in roots.values() for s in self.processes.end_tree(who, grace=grace, tag=token)]
+        return list(roots.values())
 
     # -- the smaller acts -----------------------------------------------------------------------
 
@@ -175,7 +178,8 @@ class Performer:
 
     def hands_off(self, spec: AgentSpec, state: AgentState) -> str:
         """Why no key may be pressed by itself at this moment; empty when it may. Raises TerminalsError."""
-        if any(pane.attached for pane in self.terminals.panes() if pane.agent == spec.id):
+        pane = self.terminals.pane_of(spec.id)
+        if pane is not None and pane.attached:
             return "a person is attached"
         rules = spec.seats[state.seat].profile.screens
         rule = asks(rules, self.terminals.capture(spec.id)) if rules else ""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..healing.agent import Happening
+from ..config.fleet import AgentSpec, Seat
+from ..healing.agent import AgentState, Happening
 from ..healing.evidence import Evidence
+from .means import Means
 
 Emit = Callable[[Evidence], None]
 """Puts one evidence on the engine's queue. May be called from any thread."""
-
-
-class Clock(Protocol):
-    """Engine time: seconds since the epoch, but steady: it follows the monotonic clock after it was made."""
-
-    def now(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +21,61 @@ class Identity:
 
     pid: int
     created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An attempt that runs: what a source needs to know to follow it. `session` is the native id it is known
+    by, `adopted` that it began under another daemon."""
+
+    spec: AgentSpec
+    seat: Seat
+    attempt: int
+    who: Identity
+    session: str | None = None
+    adopted: bool = False
+    socket: str = ""
+
+
+class Source(Protocol):
+    """Something that sees what agents do, and emits evidence of it; it touches nothing it looks at.
+
+    Subclass it and override what the source needs. All are called on the loop and must not block; a source
+    works in a thread of its own, and after `forget` and `close` emits nothing of that agent, or at all."""
+
+    def open(self) -> None:
+        """Begin to work."""
+        return
+
+    def enrol(self, spec: AgentSpec) -> None:  # noqa: ARG002 - not all need it
+        """The fleet has this agent (told again at each reload)."""
+        return
+
+    def follow(self, running: Running) -> None:  # noqa: ARG002 - not all need it
+        """This attempt of an agent runs now; in place of the one before, if any. May be told twice."""
+        return
+
+    def rest(self, agent: str) -> None:  # noqa: ARG002 - not all need it
+        """The attempt is over; another may follow."""
+        return
+
+    def forget(self, agent: str) -> None:  # noqa: ARG002 - not all need it
+        """The fleet has this agent no more."""
+        return
+
+    def close(self) -> None:
+        """End all work."""
+        return
+
+    def means(self) -> tuple[Means, ...]:
+        """By which means it sees now."""
+        return ()
+
+
+class Clock(Protocol):
+    """Engine time: seconds since the epoch, but steady: it follows the monotonic clock after it was made."""
+
+    def now(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +94,31 @@ class PaneView:
     change_key: str
     title: str
     in_mode: bool = False
+    socket: str = ""
+    """The tmux server it is on; empty in a row read off the wire, before anybody said which."""
 
 
 class TerminalsError(Exception):
     """tmux did not answer or refused; the message says what to do next. Proves nothing about the agents."""
 
 
+class PaneMissing(TerminalsError):
+    """There is no such pane, or no server at all that could hold it: tmux itself says so."""
+
+
 class Terminals(Protocol):
-    """The fleet's private tmux server. Blocking calls; none of them touches another socket."""
+    """The fleet's private tmux servers. Blocking calls; none of them touches another socket."""
 
     socket: str
+    """The first server's."""
 
     def ensure(self) -> None:
-        """Start the server with our own configuration and its hub session if it is not there."""
+        """Start the (first) server with our own configuration and its hub session if it is not there."""
+        ...
+
+    def pane_of(self, agent: str) -> PaneView | None: ...
+    def socket_of(self, agent: str) -> str:
+        """Name of the server with the agent's session, or of the one it would be started on."""
         ...
 
     def survey(self) -> list[PaneView]:
@@ -84,7 +147,9 @@ class Terminals(Protocol):
         """Remove the agent's session. Only for agents whose tree is already dead."""
         ...
 
-    def kill_server(self) -> None: ...
+    def kill_server(self) -> None:
+        """End every server of the fleet."""
+        ...
 
 
 class Processes(Protocol):
@@ -101,6 +166,10 @@ class Processes(Protocol):
 
     def end_tagged(self, tag: str, *, grace: float) -> list[Identity]:
         """As `end_tree` for the processes that carry the tag, when no root is known any more."""
+        ...
+
+    def end_many(self, roots: Collection[Identity], *, grace: float, tags: Collection[str]) -> list[Identity]:
+        """As `end_tree` for many at once, with as few looks as for one."""
         ...
 
 
@@ -169,12 +238,15 @@ class Event:
 class Row:
     """What to store together in one transaction for one agent: its state and what just happened.
 
-    `key` makes a repeated call harmless: a row whose key is stored already changes nothing."""
+    A state is written as healing/codec.py dumps it; it may be given so, or as it is.
+    `key` makes a repeated call harmless: a row whose key is stored already changes nothing. `letters`: ids of
+    letters that the state has taken in and that may still lie in the inbox; None: as written before."""
 
     agent: str
-    state: dict[str, Any] | None
+    state: AgentState | dict[str, Any] | None
     happenings: tuple[Happening, ...] = ()
     key: str | None = None
+    letters: tuple[str, ...] | None = None
 
 
 class Ledger(Protocol):

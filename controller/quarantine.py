@@ -18,6 +18,7 @@ _REASON = ".reason"
 
 def quarantine(inbox: Path, name: str, reason: str) -> str:
     """Move `new/<name>` to bad/ without reading it and write `<name>.reason` beside it; returns its new name.
+    Call `prune` after the last of a batch.
 
     Links, FIFOs and devices are moved as they are; what cannot be moved is unlinked. Raises OSError when
     bad/ cannot be written."""
@@ -36,7 +37,6 @@ def quarantine(inbox: Path, name: str, reason: str) -> str:
     )
     with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as file:
         file.write(reason + "\n")
-    _prune(bad)
     return kept
 
 
@@ -47,13 +47,17 @@ def _free_name(bad: Path, name: str) -> str:
     return f"{time.time_ns()}-{os.urandom(3).hex()}-{_UNSAFE.sub('_', name)[:60]}"
 
 
-def _prune(bad: Path) -> None:
-    """Keep the newest letters within both caps; a letter and its reason go together."""
+def prune(inbox: Path) -> None:
+    """Keep the newest letters of bad/ within both caps; a letter and its reason go together."""
+    bad = inbox / "bad"
     newest: dict[str, int] = {}
-    with os.scandir(bad) as entries:
-        for entry in entries:
-            letter = entry.name.removesuffix(_REASON)
-            newest[letter] = max(newest.get(letter, 0), entry.stat(follow_symlinks=False).st_mtime_ns)
+    try:
+        with os.scandir(bad) as entries:
+            for entry in entries:
+                letter = entry.name.removesuffix(_REASON)
+                newest[letter] = max(newest.get(letter, 0), entry.stat(follow_symlinks=False).st_mtime_ns)
+    except OSError:
+        return
     total = 0
     for position, (_, letter) in enumerate(
         sorted(((at, letter) for letter, at in newest.items()), reverse=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ..config.fleet import AgentSpec
+from ..config.paths import StateDir
 from ..healing import evidence as e
 from ..healing.agent import AgentState, Happening, Phase
 from ..healing.explain import explain
 from .delivery import Deliveries
 from .engine import Engine
+from .pass_report import write_report
 from .ports import Clock, Letter, Terminals, TerminalsError
 
 log = logging.getLogger(__name__)
@@ -21,12 +23,17 @@ HEALING = frozenset(
 )
 
 
+PASS_TELLS = frozenset({"agent_phase", "agent_quick_look", "agent_observed", "agent_attempt_failed"})
+"""Beside what recovers (hhmrs_*), what a pass tells of."""
+
+
 class House(Protocol):
     """What an order may ask of the daemon as a whole."""
 
+    state_dir: StateDir
+
     def reload(self) -> str: ...
     def go_down(self, *, kill: bool) -> None: ...
-    def look_now(self) -> None: ...
 
 
 class Reception:
@@ -83,15 +90,7 @@ class Reception:
 
     def _whole(self, order: str, letter: str, args: dict[str, str]) -> None:
         if order == "heal":
-            self._house.look_now()
-            now = self._clock.now()
-            lines = [
-                line
-                for agent, state in self._engine.states.items()
-                if (spec := self._engine.fleet.agents.get(agent))
-                for line in _one_pass(state, spec, now, verbose=args.get("verbose") == "1")
-            ]
-            self._answer("", letter, order, True, "\n".join(lines))
+            self._pass(letter, verbose=args.get("verbose") == "1")
         elif order == "reload":
             problem = self._house.reload()
             self._answer("", letter, order, not problem, problem or "the fleet file is in force")
@@ -99,10 +98,33 @@ class Reception:
             self._answer("", letter, order, True, "going down")
             self._house.go_down(kill=args.get("kill") == "1")
 
+    def _pass(self, letter: str, *, verbose: bool) -> None:
+        """Judge every agent now and do what is due; the answer tells of each, and what was done."""
+
+        def told(happened: Mapping[str, Sequence[Happening]]) -> None:
+            now = self._clock.now()
+            lines = [
+                line
+                for agent, state in self._engine.states.items()
+                if (spec := self._engine.fleet.agents.get(agent))
+                for line in _one_pass(state, spec, now, happened.get(agent, ()), verbose=verbose)
+            ]
+            self._in_thread(lambda: self._report(letter, lines))
+
+        self._engine.look_at_all(told)
+
+    def _report(self, letter: str, lines: Sequence[str]) -> None:
+        try:
+            write_report(self._house.state_dir.last_pass, letter, lines)
+        except OSError as error:
+            log.error("what the pass found is told in the event alone, which may cut it: %s", error)
+        self._answer("", letter, "heal", True, "\n".join(lines))
+
     def _send(self, agent: str, letter: str, args: dict[str, str]) -> None:
         state = self._engine.states[agent]
         text = args.get("text", "")
-        if state.phase is Phase.WAITING and args.get("answer") != "1":
+        asks = state.phase is Phase.WAITING or (state.alive and state.screen == "waiting")
+        if asks and args.get("answer") != "1":
             self._answer(
                 agent, letter, "send", False, "its screen asks for an answer; use --answer to give one"
             )
@@ -132,6 +154,22 @@ class Reception:
         self._engine.note(Happening(type, agent, self._clock.now(), None, dict(fields)))
 
 
-def _one_pass(state: AgentState, spec: AgentSpec, now: float, *, verbose: bool) -> list[str]:
-    lines = explain(state, spec, now).lines()
-    return lines if verbose else [f"{lines[0]}; {lines[-1]}"]
+def _one_pass(
+    state: AgentState, spec: AgentSpec, now: float, happened: Sequence[Happening], *, verbose: bool
+) -> list[str]:
+    explained = explain(state, spec, now)
+    done = [_in_short(one) for one in happened if one.type in PASS_TELLS or one.type.startswith("hhmrs_")]
+    if verbose:
+        lines = explained.lines()
+        return [*lines[:-1], *(f"  done now: {words}" for words in done), lines[-1]]
+    return ["; ".join((explained.head(), *(f"done now: {words}" for words in done), explained.tail()))]
+
+
+def _in_short(happening: Happening) -> str:
+    fields = happening.fields
+    if happening.type == "agent_phase":
+        return f"{fields.get('from')} -> {fields.get('to')}"
+    if happening.type == "agent_quick_look":
+        return "quick look recorded"
+    why = fields.get("reason") or fields.get("why") or ""
+    return happening.type.removeprefix("hhmrs_") + (f" ({why})" if why else "")

@@ -1,15 +1,30 @@
-"""A profile's screen rules read against the bottom of a pane."""
+"""A profile's screen rules read against the bottom of a pane.
+
+What an agent prints must never pass for what its program asks. So only the lines at the bottom are read, and
+of a dialog only those under the input line, whose place it takes (`below`). And a rule must hold in two looks
+at the same words in the same place: prose moves on, a dialog stays. What moves by itself, a spinner or a
+clock, is masked before the two looks are compared.
+
+`busy` goes before all others: programs that were looked at take its line away while they ask, so that with it
+on the screen a question is prose, a limit one that is over, and an input line no sign of rest."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from ..config.fleet import ScreenRule
+from ..config.fleet import ScreenPhase, ScreenRule
+from ..healing.repeats import mask
+from .reset_times import seconds_until
 
 _LOOKS = 2
 """A rule must hold (or no rule hold) in this many looks running: a half-drawn screen means nothing."""
+_LOOKS_AT_REST = 4
+"""Looks for `idle`: an answer that streams in, without a busy line, makes a pause now and then."""
+
+_RANK: dict[ScreenPhase, int] = {"busy": 0, "waiting": 1, "limited": 1, "idle": 2, "ready": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,59 +44,129 @@ class Verdict:
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """What one look saw: a rule, and what must be the same in the next look for it to be the same thing."""
+
+    match: Match | None = None
+    same: tuple[object, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        return self.match.rule.name if self.match else None
+
+    @property
+    def phase(self) -> str:
+        return self.match.rule.phase if self.match else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A rule with its patterns compiled."""
+
+    rule: ScreenRule
+    pattern: re.Pattern[str]
+    below: re.Pattern[str] | None
+    resets: re.Pattern[str] | None
+
+    @classmethod
+    def of(cls, rule: ScreenRule) -> _Reading:
+        return cls(
+            rule,
+            re.compile(rule.pattern, re.MULTILINE),
+            re.compile(rule.below) if rule.below else None,
+            re.compile(rule.resets, re.MULTILINE) if rule.resets else None,
+        )
+
+    def region(self, visible: Sequence[str]) -> Sequence[str]:
+        """The lines this rule may read."""
+        first = max(0, len(visible) - self.rule.lines)
+        if self.below is not None:
+            for at in range(len(visible) - 1, first - 1, -1):
+                if self.below.search(visible[at]):
+                    return visible[at + 1 :]
+        return visible[first:]
+
+    def find(self, visible: Sequence[str], now: Callable[[], datetime]) -> _Sighting | None:
+        region = self.region(visible)
+        bottom = "\n".join(region)
+        found = self.pattern.search(bottom)
+        if found is None:
+            return None
+        resets = _until(self.resets, bottom, now) if self.resets else None
+        return _Sighting(Match(self.rule, resets), self._same(visible, region, bottom, found))
+
+    def _same(
+        self, visible: Sequence[str], region: Sequence[str], bottom: str, found: re.Match[str]
+    ) -> tuple[object, ...]:
+        if self.rule.phase in ("busy", "ready"):
+            return ()
+        if self.rule.phase == "idle":
+            # Some take the busy line away while an answer streams in: at rest is only what stands still.
+            return tuple(mask(line) for line in visible)
+        first = bottom.count("\n", 0, found.start())
+        last = bottom.count("\n", 0, found.end())
+        return (len(region) - last, *(mask(line) for line in region[first : last + 1]))
+
+
+def _local_now() -> datetime:
+    return datetime.now().astimezone()
+
+
 class ScreenReader:
-    """Remembers one pane's last looks. Rules are tried in order; the first that matches stands.
+    """Remembers one pane's last looks. `busy` rules are tried first, then those of dialogs and limits in
+    their order, then `idle`, then `ready`; the first that matches stands.
 
     `unsure`: nobody knows what was told of this pane last, so that no rule holding is news as well."""
 
-    def __init__(self, rules: Sequence[ScreenRule], *, unsure: bool = False) -> None:
-        self._rules = [
-            (rule, _compiled(rule.pattern), _compiled(rule.resets) if rule.resets else None) for rule in rules
-        ]
+    def __init__(
+        self,
+        rules: Sequence[ScreenRule],
+        *,
+        unsure: bool = False,
+        now: Callable[[], datetime] = _local_now,
+    ) -> None:
+        self._readings = sorted((_Reading.of(rule) for rule in rules), key=lambda r: _RANK[r.rule.phase])
+        self._now = now
         self._held: str | None = "" if unsure else None
-        self._maybe: str | None = None
+        self._maybe = _Sighting()
         self._times = 0
 
     def look(self, visible: Sequence[str]) -> Verdict:
         """Read the visible lines, top to bottom, without the empty ones under the last text."""
-        if not self._rules:
+        if not self._readings:
             return Verdict()
-        match = self._first(visible)
-        name = match.rule.name if match else None
-        if name == self._held:
-            self._maybe, self._times = name, 0
+        seen = self._first(visible)
+        if seen.name == self._held:
+            self._times = 0
             return Verdict()
-        self._times = self._times + 1 if name == self._maybe and self._times else 1
-        self._maybe = name
-        if self._times < _LOOKS:
+        same = (seen.name, seen.same) == (self._maybe.name, self._maybe.same)
+        self._times = self._times + 1 if same and self._times else 1
+        self._maybe = seen
+        if self._times < (_LOOKS_AT_REST if seen.phase == "idle" else _LOOKS):
             return Verdict(again=True)
-        self._held, self._times = name, 0
-        return Verdict(matched=match, cleared=match is None)
+        self._held, self._times = seen.name, 0
+        return Verdict(matched=seen.match, cleared=seen.match is None)
 
-    def _first(self, visible: Sequence[str]) -> Match | None:
-        for rule, pattern, resets in self._rules:
-            bottom = "\n".join(visible[-rule.lines :])
-            if pattern.search(bottom):
-                return Match(rule, _seconds(resets, bottom) if resets else None)
-        return None
+    def _first(self, visible: Sequence[str]) -> _Sighting:
+        found = (reading.find(visible, self._now) for reading in self._readings)
+        return next((sighting for sighting in found if sighting), _Sighting())
 
 
 def asks(rules: Sequence[ScreenRule], visible: Sequence[str]) -> str:
     """The rule by which this screen waits for a person, or empty. One look is enough to keep hands off."""
     lines = "\n".join(visible).rstrip().split("\n")
-    waiting = (rule for rule in rules if rule.phase == "waiting")
-    return next((r.name for r in waiting if _compiled(r.pattern).search("\n".join(lines[-r.lines :]))), "")
+    for rule in rules:
+        if rule.phase == "waiting":
+            reading = _Reading.of(rule)
+            if reading.pattern.search("\n".join(reading.region(lines))):
+                return rule.name
+    return ""
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.MULTILINE)
-
-
-def _seconds(resets: re.Pattern[str], text: str) -> float | None:
-    """The first group as seconds; None when the text does not say (or says nonsense)."""
+def _until(resets: re.Pattern[str], text: str, now: Callable[[], datetime]) -> float | None:
+    """Seconds until what the first group names; None when the text does not say, or not for certain."""
     found = resets.search(text)
-    try:
-        seconds = float(found.group(1)) if found else -1.0
-    except (IndexError, TypeError, ValueError):
+    if found is None or resets.groups < 1 or found[1] is None:
         return None
-    return seconds if 0 <= seconds < 10**8 else None
+    return seconds_until(found[1], now(), found[2] if resets.groups > 1 else None)

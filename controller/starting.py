@@ -17,6 +17,7 @@ from ..healing import actions as a
 from ..healing import evidence as e
 from ..healing.agent import AgentState
 from ..healing.handoff import handoff
+from .cgroups import make_own
 from .checkpoints import CheckpointStore
 from .launching import launcher_words, read_report
 from .ports import Checkpoint, Clock, PaneView, Processes, Terminals
@@ -46,8 +47,7 @@ class Starter:
 
     def start(self, action: a.StartAttempt, state: AgentState, spec: AgentSpec) -> list[e.Evidence]:
         """Start the attempt, unless a daemon before us got that far; SessionLearned and ProcessStarted."""
-        # The server may have died with all that was in it.
-        pane = next((p for p in self.terminals.survey() if p.agent == spec.id), None)
+        pane = self.terminals.pane_of(spec.id)
         if pane and not pane.dead and pane.attempt == action.attempt:
             return [self._started(action, pane)]
         workspace = self._workspace(spec)
@@ -82,12 +82,16 @@ class Starter:
     def _started(self, action: a.StartAttempt, pane: PaneView) -> e.ProcessStarted:
         pid = self._pid_of(action.agent, action.attempt)
         who = self.processes.identify(pid)
+        if who:
+            make_own(pid, f"{self.fleet.fleet}.{action.agent}")
         created = who.created if who else 0.0
-        return e.ProcessStarted(action.agent, self.clock.now(), action.attempt, pid, created, pane.pane)
+        return e.ProcessStarted(
+            action.agent, self.clock.now(), action.attempt, pid, created, pane.pane, pane.socket
+        )
 
     def _pid_of(self, agent: str, attempt: int) -> int:
         """The command's own pid, which its launcher tells within some milliseconds."""
-        deadline = time.monotonic() + LAUNCH_TIMEOUT
+        deadline, pause = time.monotonic() + LAUNCH_TIMEOUT, 0.002
         while time.monotonic() < deadline:
             report = read_report(self.state_dir, agent)
             if report and report.attempt == attempt:
@@ -96,7 +100,8 @@ class Starter:
                 if report.over:
                     kind = PermissionError if report.status == 126 else FileNotFoundError
                     raise kind(f"the command could not be run ({report.status}); see `hhmrs logs {agent}`")
-            time.sleep(0.001)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.03)
         raise ValueError(
             f"the launcher of {agent} did not report within {LAUNCH_TIMEOUT:g} s; see `hhmrs logs {agent}`"
         )

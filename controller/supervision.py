@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -30,26 +29,27 @@ from .inbox_watch import InboxWatch
 from .launching import read_report
 from .ledger import SqliteLedger
 from .ledger_errors import LedgerError
+from .looks import Looks
 from .mailroom import Mailroom
-from .observer import Observer
+from .means import Means
 from .perform import TAIL, Performer
-from .ports import Identity, PaneView, Row, TerminalsError
+from .ports import Identity, PaneView, Row, Running, Source, TerminalsError
 from .processes import ProcessTable
 from .reception import Reception
 from .rounds import Rounds
+from .servers import FleetTerminals
 from .snapshots import Snapshots
+from .sources import Ground, open_sources
 from .starting import Starter
 from .timestamps import to_iso
-from .tmux import TmuxTerminals
-from .workspaces import Workspaces
+from .watchers import Watchers
+from .writers import AgentTrees
 
 log = logging.getLogger(__name__)
 
 METRICS_EVERY = 60.0
 AT_ONCE = 32
 """Threads for what may block: acts, looks at processes, snapshots."""
-NEWS_DELAY = 0.5
-"""Seconds by which the news of a changed file may be late."""
 
 
 class _Book:
@@ -66,17 +66,23 @@ class Supervision:
     """Everything a daemon does for one fleet, on one asyncio loop."""
 
     def __init__(
-        self, fleet: FleetSpec, state_dir: StateDir, ledger: SqliteLedger, ready: Callable[[], None]
+        self,
+        fleet: FleetSpec,
+        state_dir: StateDir,
+        ledger: SqliteLedger,
+        ready: Callable[[], None],
+        looks: Looks = Looks(),  # noqa: B008 - frozen
     ) -> None:
         self.fleet = fleet
+        self._looks = looks
         self.state_dir = state_dir
         self._ledger = ledger
         self._ready = ready
         self._kill_all = False
         self.clock = SteadyClock()
-        self.terminals = TmuxTerminals(f"hhmrs-{fleet.fleet}", state_dir.tmux_conf)
+        self.terminals = FleetTerminals(fleet.fleet, state_dir.tmux_conf)
         self.table = ProcessTable()
-        watch = InboxWatch()
+        watch = self._inbox_watch = InboxWatch()
         self.inbox = Inbox(state_dir, self._emit, self.clock, watch)
         store = CheckpointStore(state_dir)
         self.deliveries = Deliveries(self.inbox, store, self.clock)
@@ -94,8 +100,7 @@ class Supervision:
             starter,
         )
         self.engine = Engine(fleet, self.clock, _Book(ledger), self.performer, self.deliveries.acknowledge)
-        self.workspaces = Workspaces(self._file_changed)
-        self.workspaces.ours(state_dir.path.parent)
+        self.sources: tuple[Source, ...] = ()
         self.comms = CommsLog(state_dir.comms_log)
         self.rounds = Rounds(self.engine, self.performer, self.table, self.clock, ledger.beat)
         self.reception = Reception(
@@ -104,7 +109,7 @@ class Supervision:
         self.mailroom = Mailroom(self.engine, self.deliveries, self.reception, watch)
         self.engine.observers.append(self._write_comms)
         self.engine.evidence_seen.append(self._follow)
-        self._observer: Observer | None = None
+        self._observer: Watchers | None = None
         self._background: set[asyncio.Future[None]] = set()
 
     # -- life -----------------------------------------------------------------------------------
@@ -114,9 +119,9 @@ class Supervision:
         loop = asyncio.get_running_loop()
         # Ending a tree may take its whole grace: one stubborn agent must not keep the others waiting.
         loop.set_default_executor(ThreadPoolExecutor(AT_ONCE))
-        await asyncio.to_thread(self.terminals.ensure)
+        await asyncio.to_thread(self._open_servers)
         fastest = min((a.policy.heartbeat_interval for a in self.fleet.agents.values()), default=30.0)
-        self._observer = Observer(
+        self._observer = Watchers(
             self.terminals,
             self._emit,
             self.clock,
@@ -126,12 +131,17 @@ class Supervision:
             report=lambda agent: read_report(self.state_dir, agent),
         )
         await self._observer.start()
+        trees = AgentTrees(self._roots, self.performer.starter.token)
+        ours = (self.state_dir.path.parent,)
+        self.sources = open_sources(Ground(self._emit, self.clock, self._observer, trees, ours))
         self.inbox.make_operator()
         self._adopt_all(await asyncio.to_thread(self.terminals.panes))
         self._ready()
         async with asyncio.TaskGroup() as group:
-            rounds = [group.create_task(c) for c in self.rounds.tasks(fastest)]
+            rounds = [group.create_task(c) for c in self._rounds(fastest)]
             rounds.append(group.create_task(self._metrics()))
+            if self._looks.interval is not None:
+                rounds.append(group.create_task(self._look_at_all(self._looks.interval)))
             self.reception.obeyed = self._obeyed()
             self.mailroom.open()
             await self.engine.run()
@@ -139,7 +149,8 @@ class Supervision:
                 task.cancel()
         self.mailroom.close()
         await self._observer.stop()
-        self.workspaces.stop()
+        for source in self.sources:
+            source.close()
         if self._kill_all:
             await asyncio.to_thread(
                 end_fleet,
@@ -150,6 +161,19 @@ class Supervision:
                 self.terminals,
                 self.clock,
             )
+
+    def _rounds(self, fastest: float) -> list[Coroutine[Any, Any, None]]:
+        return self.rounds.tasks(fastest, means=self.means, means_file=self.state_dir.means)
+
+    def means(self) -> tuple[Means, ...]:
+        """By which means the fleet is seen now, each source for itself."""
+        own = (self._inbox_watch.means(), self.table.means())
+        return tuple(one for group in (*(s.means() for s in self.sources), *own) for one in group)
+
+    async def _look_at_all(self, interval: float) -> None:
+        while True:
+            await asyncio.sleep(interval)
+            self.engine.reschedule_all()
 
     async def _metrics(self) -> None:
         while True:
@@ -164,16 +188,9 @@ class Supervision:
     def _emit(self, evidence: e.Evidence) -> None:
         self.engine.emit(evidence)
 
-    def _file_changed(self, agent: str, path: str) -> None:
-        """Told a moment after the change: a file of the attempt before must not speak for the present one."""
-        spec = self.fleet.agents.get(agent)
-        if spec is None:
-            return
-        try:
-            age = time.time() - os.lstat(spec.workspace / path).st_ctime
-        except OSError:
-            age = NEWS_DELAY  # gone again; nobody can say when
-        self.engine.emit(e.FileChanged(agent, self.clock.now() - min(max(0.0, age), 60.0), path))
+    def _roots(self) -> dict[str, int]:
+        """The pid of each agent's process; for any thread."""
+        return {agent: state.pid for agent, state in self.engine.states.copy().items() if state.pid}
 
     def _in_thread(self, work: Callable[[], None]) -> None:
         future = asyncio.get_running_loop().run_in_executor(None, work)
@@ -190,9 +207,10 @@ class Supervision:
     def _adopt(self, specs: Iterable[AgentSpec], panes: list[PaneView]) -> None:
         """Take on agents as the ledger and tmux know them; one that the ledger does not know begins."""
         by_agent = {p.agent: p for p in panes}
-        known = self._ledger.states()
+        known, taken = self._ledger.states(), self._ledger.reader.taken()
         for spec in specs:
             self._take_on(spec)
+            self.inbox.was_taken(spec.id, taken.get(spec.id, ()))
             pane, report = by_agent.get(spec.id), read_report(self.state_dir, spec.id)
             state = self._remembered(spec, known)
             if state is not None:
@@ -235,37 +253,46 @@ class Supervision:
             spec.workspace.mkdir(parents=True, exist_ok=True)
         try:
             self.inbox.make(spec.id, spec.workspace)
-            self.workspaces.watch(spec.id, spec.workspace)
         except OSError as error:
-            log.error("agent %s: neither letters nor files of it may be seen: %s", spec.id, error)
+            log.error("agent %s: its letters cannot be read: %s", spec.id, error)
+        for source in self.sources:
+            source.enrol(spec)
 
     def _follow(self, evidence: e.Evidence) -> None:
         """Watch the processes that the engine has just learned of; forget those that are over."""
-        if self._observer is None:
-            return
         if isinstance(evidence, e.ProcessStarted | e.ProcessAdopted):
-            state = self.engine.states[evidence.agent]
+            state, spec = self.engine.states[evidence.agent], self.fleet.agents[evidence.agent]
             if evidence.attempt == state.attempt and state.alive:
-                profile = self.fleet.agents[evidence.agent].seats[state.seat].profile
-                self._observer.watch(
-                    evidence.agent,
+                running = Running(
+                    spec,
+                    spec.seats[state.seat],
                     evidence.attempt,
                     Identity(evidence.pid, evidence.created),
-                    screens=profile.screens,
-                    primed=isinstance(evidence, e.ProcessAdopted),
+                    session=state.session,
+                    adopted=isinstance(evidence, e.ProcessAdopted),
+                    socket=evidence.socket,
                 )
+                for source in self.sources:
+                    source.follow(running)
         elif isinstance(evidence, e.ProcessExited) and not self.engine.states[evidence.agent].alive:
-            self._observer.unwatch(evidence.agent)
+            for source in self.sources:
+                source.rest(evidence.agent)
             self.performer.starter.tails[evidence.agent] = list(evidence.tail[-TAIL:])
+        elif isinstance(evidence, e.Typed) and self._observer is not None:
+            self._observer.attend(evidence.agent)
 
-    def _server_lost(self) -> None:
-        log.error("the tmux server is gone; it is started anew, and the agents with it")
-        self._in_thread(self.terminals.ensure)
+    def _open_servers(self) -> None:
+        """The first server runs, and where agents were is known. Raises TerminalsError."""
+        self.terminals.ensure()
+        self.terminals.check_room(len(self.fleet.agents))
+        known = self._ledger.states().items()
+        self.terminals.remember({agent: str(s.get("socket") or "") for agent, s in known if s.get("alive")})
+
+    def _server_lost(self, socket: str) -> None:
+        log.error("the tmux server %s is gone; it is started anew, and its agents with it", socket)
+        self._in_thread(lambda: self.terminals.revive(socket))
 
     # -- what an order may ask ------------------------------------------------------------------
-
-    def look_now(self) -> None:
-        self.engine.reschedule_all()
 
     def go_down(self, *, kill: bool) -> None:
         """Stop supervising; with `kill`, every agent's process tree ends too."""
@@ -275,7 +302,7 @@ class Supervision:
     def reload(self) -> str:
         """Read the fleet file again; the problem in words, or empty. An invalid file changes nothing."""
         try:
-            fleet = load_fleet(self.fleet.path)
+            fleet = self._looks.applied(load_fleet(self.fleet.path))
             # One that was named before may still run: its attempts go on where they were.
             come = [spec for spec in fleet.agents.values() if spec.id not in self.engine.states]
             panes = self.terminals.panes() if come else []
@@ -290,9 +317,8 @@ class Supervision:
         self.fleet = self.performer.fleet = self.performer.starter.fleet = fleet
         for agent in self.engine.change_fleet(fleet):
             log.warning("agent %s is no longer in the fleet file; it is left running", agent)
-            if self._observer:
-                self._observer.unwatch(agent)
-            self.workspaces.unwatch(agent)
+            for source in self.sources:
+                source.forget(agent)
         for spec in fleet.agents.values():
             self._take_on(spec)
         self._adopt(come, panes)

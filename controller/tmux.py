@@ -1,17 +1,15 @@
-"""The hands: the fleet's private tmux server, through libtmux. Blocking; call it from a worker thread.
+"""The hands: one private tmux server of the fleet, through libtmux. Blocking; call it from a worker thread.
 
-libtmux starts `tmux` without a deadline and hands every word over as argv (16 KB at most, a trailing `;`
-lost, visible in `ps`). `BoundedServer` replaces the one method through which all its objects speak, so that
-each call has a deadline and travels on stdin; listing is one call of our own, for libtmux asks 125 fields.
+libtmux's objects speak through one method, `Server.cmd`; ours hands each command to an engine (tmux_engine)
+with a deadline and no limit of length. Listing is one call of our own, for libtmux asks for 125 fields.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,133 +17,179 @@ import libtmux
 from libtmux.common import tmux_cmd
 from libtmux.exc import LibTmuxException
 
-from .ports import PaneView, TerminalsError
-from .tmux_conf import MARK, server_environment, write_conf
-from .tmux_words import HUB, ROW_FORMAT, Row, check_agent, command_line, encode, read_rows
+from .ports import PaneMissing, PaneView, TerminalsError
+from .tmux_conf import server_environment, write_conf
+from .tmux_engine import Answer, SpawnEngine, TmuxEngine
+from .tmux_words import (
+    HUB,
+    ROW_FORMAT,
+    WHOSE_FORMAT,
+    Owner,
+    check_agent,
+    launch_words,
+    read_owner,
+    read_rows,
+)
 
 COLUMNS, LINES = 120, 40
 _PLACEHOLDER = ("sleep", "2147483647")
-_STRING_LIMIT = 128 * 1024 - 1
-"""Linux refuses a longer single argument or variable (MAX_ARG_STRLEN)."""
-_OF_THE_TERMINAL = frozenset(
-    {"TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "COLUMNS", "LINES", "PWD", "STY"}
-)
-"""Variables that describe the terminal somebody started us in; inside a pane they would be lies."""
+_SIZE = ("-x", str(COLUMNS), "-y", str(LINES))
+_READS_CONF_WITHIN = 2.0
+"""Seconds after its start by which a server has read its configuration."""
+_WHOSE = ("display-message", "-p", WHOSE_FORMAT)
+_HUB_THERE = ("has-session", "-t", f"={HUB}")
+_EVERY_PANE = ("list-panes", "-a", "-F", ROW_FORMAT)
 
 
-class Answer(tmux_cmd):
-    """What tmux answered, in the shape libtmux's objects expect."""
+class _Told(tmux_cmd):
+    """An engine's answer in the shape libtmux's objects expect."""
 
-    def __init__(self, words: Sequence[str], stdout: str, stderr: str, returncode: int) -> None:
-        self.cmd = list(words)
-        self.returncode = returncode
-        self.stdout = stdout.removesuffix("\n").split("\n") if stdout else []
-        self.stderr = [line for line in stderr.split("\n") if line]
+    def __init__(self, answer: Answer) -> None:
+        self.cmd = list(answer.words)
+        self.stdout, self.stderr, self.returncode = answer.stdout, answer.stderr, answer.returncode
 
 
-class BoundedServer(libtmux.Server):
-    """libtmux's Server, each command with a deadline (seconds) and without a limit of length."""
+class EngineServer(libtmux.Server):
+    """libtmux's Server, speaking through an engine."""
 
-    def __init__(self, socket: str, tmux: str, deadline: float) -> None:
+    def __init__(self, socket: str, tmux: str, engine: TmuxEngine) -> None:
         super().__init__(socket_name=socket, tmux_bin=tmux)
-        self.deadline = deadline
+        self._engine = engine
 
     # libtmux's own Server.cmd departs from the mixin's protocol in the same way.
     def cmd(  # type: ignore[override]
         self, cmd: str, *args: Any, target: str | int | None = None
-    ) -> Answer:
+    ) -> _Told:
         aim = () if target is None else ("-t", str(target))
-        return self.ask([cmd, *aim, *map(str, args)])
+        return _Told(self._engine.run([cmd, *aim, *map(str, args)]))
 
-    def ask(self, *commands: Sequence[str]) -> Answer:
-        """Run `commands` up to the first that fails. Raises TerminalsError only when tmux does not answer."""
-        # -N: a command must never start a server, which would read the user's own configuration.
-        return self.spawn(["-N", "source-file", "-"], command_line(*commands), [c[0] for c in commands])
 
-    def spawn(
-        self,
-        args: Sequence[str],
-        stdin: bytes = b"",
-        words: Sequence[str] = (),
-        env: dict[str, str] | None = None,
-    ) -> Answer:
-        words = words or args
-        argv = [str(self.tmux_bin), "-L", str(self.socket_name), "-u", *args]
-        try:
-            done = subprocess.run(
-                argv, input=stdin, capture_output=True, timeout=self.deadline, env=env, check=False
-            )
-        except FileNotFoundError:
-            raise TerminalsError(f"{self.tmux_bin!r} was not found: install tmux 3.3 or newer") from None
-        except subprocess.TimeoutExpired:
-            raise TerminalsError(
-                f"tmux -L {self.socket_name} did not answer {words[0]} within {self.deadline:g} s; "
-                "nothing is known about its agents until it does"
-            ) from None
-        except OSError as e:
-            raise TerminalsError(f"tmux could not be started: {e.strerror}; see `hhmrs doctor`") from None
-        out, err = (raw.decode("utf-8", "replace") for raw in (done.stdout, done.stderr))
-        return Answer(words, out, err, done.returncode)
+class ForeignServer(TerminalsError):
+    """The server on our socket is not this fleet's."""
 
 
 class TmuxTerminals:
     """ports.Terminals on the tmux socket `socket`; its configuration is written to `conf_path`.
 
-    `deadline` bounds every call to tmux, `settle` is the pause between a paste and Enter; both seconds."""
+    `fleet`: whose server it must be, by default the fleet whose first socket that is. `deadline` bounds
+    every call to tmux, `settle` is the pause between a paste and Enter; both seconds. `engine` carries the
+    commands."""
 
     def __init__(
-        self, socket: str, conf_path: Path, *, tmux: str = "tmux", deadline: float = 10.0, settle: float = 0.3
+        self,
+        socket: str,
+        conf_path: Path,
+        *,
+        fleet: str | None = None,
+        tmux: str = "tmux",
+        deadline: float = 10.0,
+        settle: float = 0.3,
+        engine: TmuxEngine | None = None,
     ) -> None:
         self.socket = socket
+        self.fleet = fleet if fleet is not None else socket.removeprefix("hhmrs-")
         self.tmux = tmux
         self._conf = conf_path
+        self._deadline = deadline
         self._settle = settle
-        self._server = BoundedServer(socket, tmux, deadline)
+        self._starter = SpawnEngine(socket, tmux, deadline)
+        self._engine: TmuxEngine = engine or self._starter
+        self._server = EngineServer(socket, tmux, self._engine)
         self._pastes = 0
+
+    # -- the server -----------------------------------------------------------------------------
 
     def ensure(self) -> None:
         """Start the server if none answers. Raises TerminalsError, also when the server is not ours."""
-        self.survey()
+        self._taken(self._awake(_WHOSE)[0])
 
     def survey(self) -> list[PaneView]:
         """`ensure`, then `panes`: one process where the server is there. Raises TerminalsError."""
-        seen = self._server.ask(
-            ["display-message", "-p", f"#{{{MARK}}} #{{pid}}"],
-            ["has-session", "-t", f"={HUB}"],
-            ["list-panes", "-a", "-F", ROW_FORMAT],
-        )
-        if not seen.stdout:
-            self._start()
-            return self.panes()
-        if not seen.stdout[0].startswith("ours "):
-            raise TerminalsError(
+        return self._views(self._taken(self._awake(_EVERY_PANE)[0]))
+
+    def owner(self) -> Owner | None:
+        """Whose server answers on the socket; None when none does."""
+        return self._greet()[0]
+
+    def server_pid(self) -> int | None:
+        """Pid of our tmux server; None when none answers or the one that answers is not ours."""
+        owner = self.owner()
+        return owner.pid if owner and owner.fleet == self.fleet else None
+
+    def kill_server(self) -> None:
+        """End our server and remove its socket. Agents in it get SIGHUP: end their trees first."""
+        if self.server_pid() is None:
+            return
+        path = Path(self._say(["display-message", "-p", "#{socket_path}"])[0])
+        try:
+            self._server.kill()
+        except LibTmuxException as e:
+            raise TerminalsError(f"tmux -L {self.socket} would not end: {e}") from None
+        if not _until(lambda: self.server_pid() is None, self._deadline):
+            raise TerminalsError(f"tmux -L {self.socket} still answers after kill-server")
+        if path.is_socket():
+            path.unlink(missing_ok=True)
+
+    def check_owner(self, owner: Owner) -> None:
+        """Raises ForeignServer when the server of `owner` is not this fleet's."""
+        if owner.fleet is None:
+            raise ForeignServer(
                 f"a tmux server that hhmrs did not start is on the socket {self.socket}; "
                 f"end it (`tmux -L {self.socket} kill-server`) or rename the fleet"
             )
-        if seen.returncode:
-            self._say(["new-session", "-d", "-s", HUB, *self._size(), "--", *_PLACEHOLDER])
-            return self.panes()
-        return [row.view for row in read_rows(seen.stdout[1:])]
+        if owner.fleet != self.fleet:
+            raise ForeignServer(
+                f"the tmux server on the socket {self.socket} is the fleet {owner.fleet}'s, and the fleet "
+                f"{self.fleet} needs that socket for its own agents; rename one of the two fleets, or end "
+                f"that one first (`hhmrs down --kill --fleet {owner.fleet}`)"
+            )
+
+    def _awake(self, *commands: Sequence[str]) -> list[Answer]:
+        """Answers of our server, started if it was not there, up to the first refusal."""
+        owner, said = self._greet(_HUB_THERE, *commands)
+        for _ in range(2):
+            if owner is None:
+                self._start()
+            elif len(said) == 2:
+                self.check_owner(owner)
+                self._make_hub()
+            else:
+                break
+            owner, said = self._greet(_HUB_THERE, *commands)
+        if owner is None or len(said) == 2:
+            raise self._refused(said[-1])
+        self.check_owner(owner)
+        return said[2:]
+
+    def _make_hub(self) -> None:
+        made = self._engine.run(["new-session", "-d", "-s", HUB, *_SIZE, "--", *_PLACEHOLDER])
+        if made.returncode and not self._server.has_session(HUB):
+            raise self._refused(made)
 
     def _start(self) -> None:
-        write_conf(self._conf)
-        started = self._server.spawn(
-            ["-f", str(self._conf), "new-session", "-d", "-s", HUB, *self._size(), "--", *_PLACEHOLDER],
-            env=server_environment(),
-        )
-        # Two starters may meet; the loser's new-session finds the hub made.
-        if started.returncode and not self._server.has_session(HUB):
-            raise self._refused(started)
+        write_conf(self._conf, self.fleet)
+        words = ["new-session", "-d", "-s", HUB, *_SIZE, "--", *_PLACEHOLDER]
+        # Two starters may meet; the loser's new-session finds the hub made. And now and then a fresh server
+        # ends at once, when a client that was waiting for one gives up just then.
+        for pause in (0.05, 0.1, 0.2, 0.0):
+            started = self._starter.start(self._conf, words, server_environment())
+            if not started.returncode or self._server.has_session(HUB):
+                return
+            time.sleep(pause)
+        raise self._refused(started)
+
+    # -- panes ----------------------------------------------------------------------------------
 
     def respawn(
         self, agent: str, argv: Sequence[str], cwd: str, env: dict[str, str], attempt: int
     ) -> PaneView:
         """Run `argv` as the agent's pane, whatever ran there before. Raises TerminalsError."""
-        words = _launch_words(argv, env)
+        words = launch_words(argv, env)
         if not Path(cwd).is_dir():
             raise TerminalsError(f"the folder {cwd!r} of agent {agent} is missing; make it first")
-        pane = self._find(agent) or self._make(agent)
+        pane, making = self._room_for(agent)
         said = self._say(
+            *making,
             ["set-option", "-p", "-t", pane, "@hhmrs_agent", agent],
             ["set-option", "-p", "-t", pane, "@hhmrs_attempt", str(attempt)],
             # Lines of the attempt before would be taken for this one's.
@@ -153,14 +197,23 @@ class TmuxTerminals:
             ["respawn-pane", "-k", "-t", pane, "-c", cwd.replace("#", "##"), *words],
             ["display-message", "-p", "-t", pane, ROW_FORMAT],
         )
-        rows = read_rows(said)
-        if not rows:
+        views = self._views(said)
+        if not views:
             raise TerminalsError(f"tmux answered nonsense after starting {agent}: {said[:1]!r}")
-        return rows[0].view
+        return views[0]
 
     def panes(self) -> list[PaneView]:
         """Every pane of ours, from one list-panes. Panes that people made themselves are left out."""
-        return [row.view for row in self._rows("-a")]
+        return self._views(self._ours(_EVERY_PANE))
+
+    def pane_of(self, agent: str) -> PaneView | None:
+        """The agent's pane, None where it has none. Raises TerminalsError, also when no server answers."""
+        # Asked anew each time: after a server's restart the same pane id may be another agent's.
+        return next(iter(self._views(self._ours(_panes_of(agent)))), None)
+
+    def socket_of(self, agent: str) -> str:
+        check_agent(agent)
+        return self.socket
 
     def capture(self, agent: str, *, history: int = 0, escapes: bool = False) -> list[str]:
         pane = libtmux.Pane(server=self._server, pane_id=self._pane(agent))
@@ -202,95 +255,81 @@ class TmuxTerminals:
         if self.server_pid() is not None and self._server.has_session(agent):
             self._say(["kill-session", "-t", f"={agent}"])
 
-    def server_pid(self) -> int | None:
-        """Pid of our tmux server; None when none answers or the one that answers is not ours."""
-        seen = self._server.ask(["display-message", "-p", f"#{{{MARK}}} #{{pid}}"])
-        mark, _, pid = (seen.stdout or [""])[0].partition(" ")
-        return int(pid) if seen.returncode == 0 and mark == "ours" and pid.isdecimal() else None
-
-    def kill_server(self) -> None:
-        """End our server and remove its socket. Agents in it get SIGHUP: end their trees first."""
-        if self.server_pid() is None:
-            return
-        path = Path(self._say(["display-message", "-p", "#{socket_path}"])[0])
-        try:
-            self._server.kill()
-        except LibTmuxException as e:
-            raise TerminalsError(f"tmux -L {self.socket} would not end: {e}") from None
-        if not _until(lambda: self.server_pid() is None, self._server.deadline):
-            raise TerminalsError(f"tmux -L {self.socket} still answers after kill-server")
-        if path.is_socket():
-            path.unlink(missing_ok=True)
-
     def _pane(self, agent: str) -> str:
-        pane = self._find(agent)
-        if pane is None:
-            raise TerminalsError(f"agent {agent} has no pane on the socket {self.socket}; start it first")
-        return pane
+        found = self.pane_of(agent)
+        if found is None:
+            raise PaneMissing(f"agent {agent} has no pane on the socket {self.socket}; start it first")
+        return found.pane
 
-    def _find(self, agent: str) -> str | None:
-        # Asked anew each time: after a server's restart the same pane id may be another agent's.
-        check_agent(agent)
-        return next((row.view.pane for row in self._rows("-a") if row.view.agent == agent), None)
-
-    def _make(self, agent: str) -> str:
-        """A pane with nothing in it yet, in a window of its own where a person's split outlived ours."""
-        where = (
-            ["new-window", "-d", "-t", f"={agent}:"]
-            if self._server.has_session(agent)
-            else ["new-session", "-d", "-s", agent, *self._size()]
-        )
-        return self._say([*where, "-P", "-F", "#{pane_id}", "--", *_PLACEHOLDER])[0]
-
-    def _rows(self, *scope: str) -> list[Row]:
-        return read_rows(self._say(["list-panes", *scope, "-F", ROW_FORMAT]))
+    def _room_for(self, agent: str) -> tuple[str, list[list[str]]]:
+        """The agent's pane as tmux's target, and the commands that make it, with nothing in it yet."""
+        seen = self._awake(_panes_of(agent), ["has-session", "-t", f"={agent}"])
+        if views := self._views(self._taken(seen[0])):
+            return views[0].pane, []
+        if seen[-1].returncode:
+            return f"={agent}:", [["new-session", "-d", "-s", agent, *_SIZE, "--", *_PLACEHOLDER]]
+        # A window of its own, for a person's split outlived our pane.
+        window = ["new-window", "-d", "-t", f"={agent}:", "-P", "-F", "#{pane_id}", "--", *_PLACEHOLDER]
+        return self._say(window)[0], []
 
     def _leave_copy_mode(self, pane: str) -> None:
         self._say(["if-shell", "-F", "-t", pane, "#{pane_in_mode}", f"send-keys -X -t {pane} cancel"])
 
+    # -- words and answers ----------------------------------------------------------------------
+
+    def _ours(self, command: Sequence[str]) -> list[str]:
+        """What our server answers. Raises PaneMissing where none is, ForeignServer, TerminalsError."""
+        owner, said = self._greet(command)
+        if owner is None:
+            raise PaneMissing(str(self._refused(said[0])))
+        self.check_owner(owner)
+        return self._taken(said[-1])
+
     def _say(self, *commands: Sequence[str]) -> list[str]:
-        answer = self._server.ask(*commands)
+        answers = self._engine.run_batch(commands)
+        self._taken(answers[-1])
+        return [line for answer in answers for line in answer.stdout]
+
+    def _greet(self, *commands: Sequence[str]) -> tuple[Owner | None, list[Answer]]:
+        """Whose server answers (None: none does), and its answers: the first is about itself. `commands`
+        only look; they may be asked several times."""
+        end = time.monotonic() + _READS_CONF_WITHIN
+        while True:
+            said = self._engine.run_batch([_WHOSE, *commands])
+            if not said[0].stdout:
+                return None, said
+            owner = read_owner(said[0].stdout[0], self.socket)
+            if owner is None:
+                raise TerminalsError(f"tmux -L {self.socket} answered nonsense: {said[0].stdout[0][:80]!r}")
+            # While the client that starts a server introduces itself, others are answered before the
+            # configuration is read, and with it the mark.
+            young = owner.fleet is None and time.time() - owner.since < _READS_CONF_WITHIN
+            if not young or time.monotonic() > end:
+                return owner, said
+            time.sleep(0.01)
+
+    def _taken(self, answer: Answer) -> list[str]:
         if answer.returncode:
             raise self._refused(answer)
         return answer.stdout
 
     def _refused(self, answer: Answer) -> TerminalsError:
         why = "; ".join([*answer.stderr, *answer.stdout])[:300] or "no reason given"
-        return TerminalsError(f"tmux -L {self.socket} refused {', '.join(answer.cmd)[:80]}: {why}")
+        return TerminalsError(f"tmux -L {self.socket} refused {answer.words[0]}: {why}")
 
-    @staticmethod
-    def _size() -> list[str]:
-        return ["-x", str(COLUMNS), "-y", str(LINES)]
+    def _views(self, lines: Sequence[str]) -> list[PaneView]:
+        return [replace(row.view, socket=self.socket) for row in read_rows(lines)]
+
+
+def _panes_of(agent: str) -> list[str]:
+    """Lists the agent's pane by its label: a person may have renamed its session, or moved it to another."""
+    return ["list-panes", "-a", "-f", f"#{{==:#{{@hhmrs_agent}},{check_agent(agent)}}}", "-F", ROW_FORMAT]
 
 
 def printable(text: str) -> str:
     """`text` without control characters but newline and tab: an ESC could end the bracketed paste."""
     unified = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
     return "".join(c for c in unified if c in "\n\t" or not (c < " " or "\x7f" <= c <= "\x9f"))
-
-
-def _launch_words(argv: Sequence[str], env: dict[str, str]) -> list[str]:
-    """`-e` words and the command, as separate words so that no shell reads them.
-
-    tmux gives a lone word to a shell, and ends mutely with 1 where a command is missing: `env` becomes the
-    command (the pid is its own) or says why not, with 127 or 126 as a shell would."""
-    if not argv or not argv[0]:
-        raise TerminalsError("the command is empty; give the agent a `command`")
-    if "=" in argv[0]:
-        raise TerminalsError(f"the command's name {argv[0][:80]!r} holds a `=`; give it another name or path")
-    kept = {k: v for k, v in env.items() if k not in _OF_THE_TERMINAL}
-    for name in kept:
-        if not name or "=" in name:
-            raise TerminalsError(f"{name[:80]!r} cannot name an environment variable")
-    pairs = [f"{k}={v}" for k, v in kept.items()]
-    strings = [encode(word) for word in (*pairs, *argv)]
-    for raw in strings:
-        if len(raw) > _STRING_LIMIT:
-            raise TerminalsError(f"{raw[:40]!r}... has {len(raw)} bytes; the system takes {_STRING_LIMIT}")
-    if sum(len(raw) + 9 for raw in strings) > os.sysconf("SC_ARG_MAX") - 8192:
-        raise TerminalsError("command and environment together are too long for the system; shorten them")
-    flags = [word for pair in pairs for word in ("-e", pair)]
-    return [*flags, "--", shutil.which("env") or "/usr/bin/env", "--", *argv]
 
 
 def _until(holds: Callable[[], bool], within: float) -> bool:

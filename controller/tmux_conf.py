@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .ports import TerminalsError
-
-MARK = "@hhmrs_server"
-"""Server option that holds `ours` on a server which read our configuration."""
+from .tmux_words import FLEET, MARK
 
 _INHERITED = (
     "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TMUX_TMPDIR", "TZ", "USER",
@@ -20,15 +18,17 @@ _INHERITED = (
 )  # fmt: skip
 
 
-def write_conf(path: Path) -> None:
-    """Write the configuration to `path`, mode 0600, whole or not at all. Raises TerminalsError."""
+def write_conf(path: Path, fleet: str) -> None:
+    """Write the configuration of the fleet's servers to `path`, mode 0600, whole or not at all.
+
+    Raises TerminalsError."""
     # Several threads find the server gone at once: each writes a file of its own, any of them will do.
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         fresh.unlink(missing_ok=True)
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as out:
-            out.write(_conf())
+            out.write(_conf(fleet))
         fresh.replace(path)
     except OSError as e:
         raise TerminalsError(f"{path} could not be written: {e.strerror}; check the state folder") from None
@@ -39,11 +39,12 @@ def server_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str
     return {k: environ[k] for k in _INHERITED if k in environ}
 
 
-def _conf() -> str:
+def _conf(fleet: str) -> str:
     terminal = "tmux-256color" if _knows("tmux-256color") else "screen-256color"
     # -q: an option that this tmux does not know yet is not an error.
     lines = (
         f"set -s {MARK} ours",
+        f"set -s {FLEET} {fleet}",
         "set -s exit-empty off",
         "set -s escape-time 0",
         "set -s set-clipboard off",

@@ -7,38 +7,80 @@ session with `no-output`: a client that takes output and stops reading would fre
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import secrets
+import signal
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import cast
 
+from .leftovers import signed
 from .tmux_words import HUB, command_line
 
 _ANSWER_LIMIT = 16 * 2**20
 """Bytes of one answer; more means that we lost count of the frames."""
 
 
+@lru_cache(maxsize=4096)
+def _line(words: tuple[str, ...]) -> bytes:
+    """The same few questions are asked of the same panes all day."""
+    return command_line(words)
+
+
 class ControlLost(Exception):
-    """The connection is gone or answered late; nothing is known about the agents until there is a new one."""
+    """The connection is gone; nothing is known about the agents until there is a new one."""
+
+
+class ControlLate(ControlLost):
+    """tmux did not answer in time; nothing is known until it does, on this connection: `caught_up`.
+
+    Not until a new one: a server that stood still for a while may end itself (tmux 3.3a does) when it finds
+    several clients that came and went meanwhile."""
 
 
 class ControlRefused(Exception):
     """tmux answered that it cannot do that; the message is tmux's own."""
 
 
+class _Batch:
+    """Commands written in one go, and what came back for them so far."""
+
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.count = count
+        self.answers: list[list[str] | ControlRefused] = []
+        self.done: asyncio.Future[None] = loop.create_future()
+        self.lost = ""
+
+    def lose(self, why: str) -> None:
+        self.lost = why
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def add(self, answer: list[str] | ControlRefused) -> bool:
+        """Whether that was the last."""
+        self.answers.append(answer)
+        if len(self.answers) == self.count and not self.done.done():
+            self.done.set_result(None)
+        return len(self.answers) == self.count
+
+
 class _Frames(asyncio.SubprocessProtocol):
     """Cuts the byte stream into answers: `%begin T N F` ... `%end T N F`. Everything else is a notice.
 
     An answer's lines are the panes' own text and may look like anything, guards included, so only the exact
-    guard ends it. F is 1 for our commands; the attach itself and hooks answer with 0."""
+    guard ends it; where something follows that cannot be a notice, a guard was guessed, and all is void.
+    F is 1 for our commands; the attach itself and hooks answer with 0."""
 
-    def __init__(self, lost: Callable[[str], None]) -> None:
+    def __init__(self, lost: Callable[[str], None], noticed: Callable[[str], None]) -> None:
         self._lost = lost
+        self._noticed = noticed
         self._rest = bytearray()
         self._guard: bytes | None = None
         self._size = 0
         self._lines: list[str] = []
-        self.waiting: deque[asyncio.Future[list[str]]] = deque()
+        self.waiting: deque[_Batch] = deque()
         self.attached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
 
@@ -61,18 +103,21 @@ class _Frames(asyncio.SubprocessProtocol):
         self._lost("the tmux client ended")
 
     def _line(self, line: bytes) -> None:
-        if self._guard is None:
-            if line.startswith(b"%begin "):
-                self._guard, self._lines, self._size = line[7:], [], 0
-            elif line.startswith(b"%exit"):
-                self._lost(f"tmux said {line[:80].decode('utf-8', 'replace').strip()}")
-            return
-        if line in (b"%end " + self._guard, b"%error " + self._guard):
-            guard, self._guard = self._guard, None
-            self._answer(guard, refused=line.startswith(b"%error "))
-            return
-        self._size += len(line)
-        self._lines.append(line.decode("utf-8", "replace"))
+        if self._guard is not None:
+            if line in (b"%end " + self._guard, b"%error " + self._guard):
+                guard, self._guard = self._guard, None
+                self._answer(guard, refused=line.startswith(b"%error "))
+            else:
+                self._size += len(line)
+                self._lines.append(line.decode("utf-8", "replace"))
+        elif line.startswith(b"%begin "):
+            self._guard, self._lines, self._size = line[7:], [], 0
+        elif line.startswith(b"%exit"):
+            self._lost(f"tmux said {line[:80].decode('utf-8', 'replace').strip()}")
+        elif not line.startswith(b"%") or line.startswith((b"%end ", b"%error ")):
+            self._lost(f"tmux's answers cannot be told apart any more: {line[:80]!r}")
+        else:
+            self._noticed(line.partition(b" ")[0].decode("ascii", "replace"))
 
     def _answer(self, guard: bytes, *, refused: bool) -> None:
         if not guard.endswith(b" 1"):
@@ -84,24 +129,27 @@ class _Frames(asyncio.SubprocessProtocol):
         if not self.waiting:
             self._lost("tmux answered a question nobody asked")
             return
-        asked = self.waiting.popleft()
-        if asked.done():
-            return
-        if refused:
-            asked.set_exception(ControlRefused("; ".join(self._lines)[:300]))
-        else:
-            asked.set_result(self._lines)
+        said = ControlRefused("; ".join(self._lines)[:300]) if refused else self._lines
+        if self.waiting[0].add(said):
+            self.waiting.popleft()
 
 
 class ControlClient:
-    """The connection to the server on `socket`. `on_lost(why)` is called once, on the loop, at its end."""
+    """The connection to the server on `socket`. `on_lost(why)` is called once, on the loop, at its end;
+    `on_notice(kind)` for each notice of tmux's own accord, such as `%sessions-changed`."""
 
     def __init__(
-        self, socket: str, *, tmux: str = "tmux", on_lost: Callable[[str], None] | None = None
+        self,
+        socket: str,
+        *,
+        tmux: str = "tmux",
+        on_lost: Callable[[str], None] | None = None,
+        on_notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._argv = [tmux, "-L", socket, "-u", "-N", "-C", "attach-session", "-t", f"={HUB}",
                       "-f", "no-output,ignore-size"]  # fmt: skip
         self._on_lost = on_lost
+        self._on_notice = on_notice
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self._frames: _Frames | None = None
@@ -112,29 +160,40 @@ class ControlClient:
         return self._stdin is not None and not self.why_lost
 
     async def connect(self, within: float = 5.0) -> None:
-        """Attach. Raises ControlLost."""
+        """Attach. Raises ControlLost; ControlLate when that takes longer than `within` seconds."""
         loop = asyncio.get_running_loop()
-        environ = {k: v for k, v in os.environ.items() if k not in {"TMUX", "TMUX_PANE"}}
-        frames = self._frames = _Frames(self._lose)
+        environ = {k: v for k, v in os.environ.items() if k not in {"TMUX", "TMUX_PANE"}} | signed()
+        frames = self._frames = _Frames(self._lose, self._on_notice)
         try:
-            async with asyncio.timeout(within):
-                transport, _ = await loop.subprocess_exec(
-                    lambda: frames, *self._argv, stderr=asyncio.subprocess.DEVNULL, env=environ,
-                    start_new_session=True,
-                )  # fmt: skip
-                self._transport = transport
-                self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
-                await frames.attached
-        except TimeoutError:
-            self._lose(f"tmux did not let us attach within {within:g} s")
+            transport, _ = await loop.subprocess_exec(
+                lambda: frames, *self._argv, stderr=asyncio.subprocess.DEVNULL, env=environ,
+                start_new_session=True,
+            )  # fmt: skip
+            self._transport = transport
+            self._stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
+            await asyncio.wait([frames.attached], timeout=within)
         except OSError as e:
             self._lose(f"tmux could not be started: {e.strerror}")
         if self.why_lost:
             await self.close()
             raise ControlLost(self.why_lost)
+        if not frames.attached.done():
+            raise ControlLate(f"tmux did not let us attach within {within:g} s")
+
+    async def caught_up(self, within: float) -> bool:
+        """Whether tmux has let us in and answered all it was asked, after at most `within` seconds.
+        Raises ControlLost."""
+        frames = self._frames
+        if frames is None or self.why_lost:
+            raise ControlLost(self.why_lost or "not connected to tmux")
+        behind = [frames.attached, *(batch.done for batch in frames.waiting)]
+        _, missing = await asyncio.wait(behind, timeout=within)
+        if self.why_lost:
+            raise ControlLost(self.why_lost)
+        return not missing
 
     async def run(self, *words: str, within: float = 5.0) -> list[str]:
-        """The lines tmux answers to one command. Raises ControlRefused, ControlLost (also when late)."""
+        """The lines tmux answers to one command. Raises ControlRefused, ControlLost, ControlLate."""
         answer = (await self.run_all([words], within=within))[0]
         if isinstance(answer, ControlRefused):
             raise answer
@@ -143,27 +202,30 @@ class ControlClient:
     async def run_all(
         self, commands: Sequence[Sequence[str]], within: float = 5.0
     ) -> list[list[str] | ControlRefused]:
-        """All commands in one go, answers in order. Raises ControlLost when one is later than `within` s."""
+        """All commands in one go, answers in order. Raises ControlLost; ControlLate when the last of them is
+        later than `within` seconds: they come in order, so those that do not matter any more are skipped."""
         if self._stdin is None or self._frames is None or self.why_lost:
             raise ControlLost(self.why_lost or "not connected to tmux")
         if not commands:
             return []
-        lines = b"".join(map(command_line, commands))
-        loop = asyncio.get_running_loop()
-        asked: list[asyncio.Future[list[str]]] = [loop.create_future() for _ in commands]
-        self._frames.waiting.extend(asked)
+        # Panes' text may hold guards that were guessed and shift all answers. Only when a word that nobody
+        # can foresee comes back in its own place were the others in theirs.
+        nonce = secrets.token_hex(12)
+        batch = _Batch(len(commands) + 1, asyncio.get_running_loop())
+        self._frames.waiting.append(batch)
         # One command a line: each gets its own answer, also when the one before was refused.
-        self._stdin.write(lines)
-        _, late = await asyncio.wait(asked, timeout=within)
-        if late:
-            # Answers come in order, so after one that is late no later one could be told apart.
-            self._lose(f"tmux did not answer {commands[0][0]} within {within:g} s")
-        answers: list[list[str] | ControlRefused] = []
-        for answer in await asyncio.gather(*asked, return_exceptions=True):
-            if isinstance(answer, BaseException) and not isinstance(answer, ControlRefused):
-                raise answer
-            answers.append(answer)
-        return answers
+        asked = b"".join([_line(tuple(words)) for words in commands])
+        self._stdin.write(asked + command_line(["display-message", "-p", nonce]))
+        await asyncio.wait([batch.done], timeout=within)
+        if not batch.done.done():
+            raise ControlLate(f"tmux did not answer {commands[0][0]} within {within:g} s")
+        if batch.lost:
+            raise ControlLost(batch.lost)
+        if batch.answers.pop() != [nonce]:
+            why = "tmux's answers cannot be told apart any more: somebody guessed their frames"
+            self._lose(why)
+            raise ControlLost(why)
+        return batch.answers
 
     async def close(self) -> None:
         """Detach and wait for the client process to be gone. No `on_lost` for this."""
@@ -173,10 +235,16 @@ class ControlClient:
         if transport is None or frames is None:
             return
         self._transport = self._stdin = None
-        if transport.get_returncode() is None:
-            transport.kill()
+        if not frames.ended.is_set():
+            self._kill(transport)
             await frames.ended.wait()
         transport.close()
+
+    @staticmethod
+    def _kill(transport: asyncio.SubprocessTransport) -> None:
+        # Not transport.kill(): that takes the exit status away from asyncio's own waiting.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(transport.get_pid(), signal.SIGKILL)
 
     def _lose(self, why: str) -> None:
         if self.why_lost:
@@ -187,8 +255,6 @@ class ControlClient:
             if not frames.attached.done():
                 frames.attached.set_result(None)
             while frames.waiting:
-                asked = frames.waiting.popleft()
-                if not asked.done():
-                    asked.set_exception(ControlLost(why))
+                frames.waiting.popleft().lose(why)
         if self._on_lost is not None:
             self._on_lost(why)

@@ -6,14 +6,20 @@ trailing `;`, ends at 16 KB, and shows every secret of an agent's environment to
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .ports import PaneView, TerminalsError
 
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+MARK = "@hhmrs_server"
+"""Server option that holds `ours` on a server which read our configuration."""
+FLEET = "@hhmrs_fleet"
+"""Server option that holds the fleet's name: `hhmrs-x-2` may be the fleet x-2's or the second of x."""
 HUB = "_hub"
 """The session our control client attaches to; no agent's name can start with an underscore."""
 
@@ -24,9 +30,17 @@ ROW_FORMAT = (
     " #{session_attached} #{pane_in_mode} #{alternate_on} #{history_size}"
     " #{cursor_x} #{cursor_y} #{window_activity} #{pid} x#{pane_title}"
 )
+WHOSE_FORMAT = f"#{{{MARK}}}/#{{{FLEET}}}/#{{pid}}/#{{start_time}}"
+"""What a server says of itself; `read_owner` reads it."""
 _FIELDS = 17
 _TITLE_KEPT = 256
 _SPECIAL = frozenset(b'"\\$~')
+_STRING_LIMIT = 128 * 1024 - 1
+"""Linux refuses a longer single argument or variable (MAX_ARG_STRLEN)."""
+_OF_THE_TERMINAL = frozenset(
+    {"TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "COLUMNS", "LINES", "PWD", "STY"}
+)
+"""Variables that describe the terminal somebody started us in; inside a pane they would be lies."""
 
 
 def encode(word: str) -> bytes:
@@ -63,6 +77,50 @@ def check_agent(name: str) -> str:
     if not AGENT_NAME.match(name):
         raise TerminalsError(f"{name[:80]!r} cannot name an agent: [A-Za-z0-9][A-Za-z0-9_-]{{0,63}}")
     return name
+
+
+def launch_words(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """`-e` words and the command, as separate words so that no shell reads them. Raises TerminalsError.
+
+    tmux gives a lone word to a shell, and ends mutely with 1 where a command is missing: `env` becomes the
+    command (the pid is its own) or says why not, with 127 or 126 as a shell would."""
+    if not argv or not argv[0]:
+        raise TerminalsError("the command is empty; give the agent a `command`")
+    if "=" in argv[0]:
+        raise TerminalsError(f"the command's name {argv[0][:80]!r} holds a `=`; give it another name or path")
+    kept = {k: v for k, v in env.items() if k not in _OF_THE_TERMINAL}
+    for name in kept:
+        if not name or "=" in name:
+            raise TerminalsError(f"{name[:80]!r} cannot name an environment variable")
+    pairs = [f"{k}={v}" for k, v in kept.items()]
+    strings = [encode(word) for word in (*pairs, *argv)]
+    for raw in strings:
+        if len(raw) > _STRING_LIMIT:
+            raise TerminalsError(f"{raw[:40]!r}... has {len(raw)} bytes; the system takes {_STRING_LIMIT}")
+    if sum(len(raw) + 9 for raw in strings) > os.sysconf("SC_ARG_MAX") - 8192:
+        raise TerminalsError("command and environment together are too long for the system; shorten them")
+    flags = [word for pair in pairs for word in ("-e", pair)]
+    return [*flags, "--", shutil.which("env") or "/usr/bin/env", "--", *argv]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose server answers on a socket: the fleet's name, or None where hhmrs did not start it.
+
+    `since`: when it was started, in whole seconds since the epoch."""
+
+    fleet: str | None
+    pid: int
+    since: int
+
+
+def read_owner(line: str, socket: str) -> Owner | None:
+    """The owner as WHOSE_FORMAT tells it, or None when `line` is something else."""
+    mark, fleet, pid, since, *more = f"{line}///".split("/", 4)
+    if not (pid.isdecimal() and since.isdecimal()) or more != ["//"]:
+        return None
+    # Servers that were started before fleets had several do not name theirs; it had no other socket.
+    return Owner((fleet or socket.removeprefix("hhmrs-")) if mark == "ours" else None, int(pid), int(since))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,18 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..config.fleet import AgentSpec, FleetSpec
 from ..config.paths import StateDir
 from ..healing.agent import AgentState, Attempt, Incident, Phase
-from ..healing.codec import load_state
+from ..healing.detect import ages, judge
+from ..healing.explain import rule_words
+from .known import KnownStates
 from .ledger import LedgerReader
 from .lock import Holder, read_holder
+from .looks import Looks
 from .timestamps import to_iso
 
 KINDS = ("beat", "output", "file", "transcript", "process")
@@ -75,6 +78,8 @@ class IncidentView:
 class AgentView:
     """One agent of contract.md section 5. `evidence`: seconds since the newest of each kind, None: none yet.
 
+    `rule` says why it is in its phase, `quick_look_s` how long a spell without progress has lasted once the
+    quick look has noticed it, else None; `pane_title` is what its pane calls itself, hostile text.
     `stage` is where a recovery stands, `next` the strategy under way and the time its stage ends."""
 
     id: str
@@ -88,6 +93,7 @@ class AgentView:
     reassigns: int
     pid: int | None
     pane: str | None
+    socket: str | None
     task: str | None
     progress: float | None
     message: str
@@ -99,6 +105,9 @@ class AgentView:
     ready: bool
     alive: bool
     attached: bool
+    pane_title: str
+    rule: str | None
+    quick_look_s: float | None
     says: str
     task_text: str | None
     stage: str | None
@@ -125,6 +134,10 @@ class FleetView:
     cascade: Mapping[str, Any] | None
     agents: tuple[AgentView, ...]
     incidents: tuple[IncidentView, ...]
+    states: Mapping[str, AgentState] = field(default_factory=dict)
+    """What it was made of, as far as agents were ever started; no part of the document."""
+    spec: FleetSpec | None = None
+    """The fleet file, with what a person set for this daemon; no part of the document."""
 
     @property
     def open_incidents(self) -> tuple[IncidentView, ...]:
@@ -148,22 +161,29 @@ class _Book:
 
     states: Mapping[str, AgentState]
     rows: Mapping[str, Mapping[str, Any]]
-    beats: Mapping[str, Mapping[str, Any]]
     incidents: Sequence[Mapping[str, Any]]
     cascade: Mapping[str, Any] | None
 
 
 def fleet_view(
-    state_dir: StateDir, spec: FleetSpec | None, now: float, *, reader: LedgerReader | None = None
+    state_dir: StateDir,
+    spec: FleetSpec | None,
+    now: float,
+    *,
+    reader: LedgerReader | None = None,
+    known: KnownStates | None = None,
 ) -> FleetView:
-    """The fleet at `now` (seconds since the epoch). A caller that looks often passes its own `reader`.
+    """The fleet at `now` (seconds since the epoch). A caller that looks often passes its own `reader`, and
+    what it has `known` from the looks before.
 
     Raises LedgerError when there is a ledger that cannot be read."""
     holder = read_holder(state_dir)
+    if spec is not None and holder is not None:
+        spec = Looks(holder.quick_look).applied(spec)
     own = reader is None
     reader = reader or LedgerReader(state_dir.ledger)
     try:
-        book = _read(reader)
+        book = _read(reader, known or KnownStates())
     finally:
         if own:
             reader.close()
@@ -183,23 +203,17 @@ def fleet_view(
         cascade=book.cascade,
         agents=tuple(agents),
         incidents=tuple(_incidents(book, set(strangers) if spec else set())),
+        states=book.states,
+        spec=spec,
     )
 
 
-def _read(reader: LedgerReader) -> _Book:
+def _read(reader: LedgerReader, known: KnownStates) -> _Book:
     with reader.at_once():
-        states = reader.states()
-        rows = {row["id"]: row for row in reader.agents()}
-        beats, incidents, cascade = reader.beats(), reader.incidents(CLOSED_SHOWN), reader.cascade()
-    return _Book({name: _state(name, raw) for name, raw in states.items()}, rows, beats, incidents, cascade)
-
-
-def _state(name: str, raw: dict[str, Any]) -> AgentState:
-    """The state, or for one this version cannot read an agent of which nothing is known."""
-    try:
-        return load_state({**raw, "id": name})
-    except (TypeError, ValueError):
-        return AgentState(name, phase=Phase.UNKNOWN)
+        rows = reader.agents()
+        states = known.read(reader, rows)
+        incidents, cascade = reader.incidents(CLOSED_SHOWN), reader.cascade()
+    return _Book(states, {row["id"]: row for row in rows}, incidents, cascade)
 
 
 def _by_family(names: Iterable[str], book: _Book) -> list[str]:
@@ -220,10 +234,12 @@ def _daemon(holder: Holder, now: float) -> DaemonView:
 def _agent(
     name: str, spec: AgentSpec | None, book: _Book, now: float, holder: Holder | None, *, orphan: bool = False
 ) -> AgentView:
-    row, live = book.rows.get(name, {}), book.beats.get(name, {})
+    row = book.rows.get(name, {})
     state = book.states.get(name) or AgentState(name, phase=Phase.STARTING if holder else Phase.UNKNOWN)
     profile, model = _seat(state, spec, row)
-    task, progress = state.task, _number(live, "progress", state.progress)
+    found = judge(state, spec, now) if spec and name in book.states else None
+    seen = {sign.kind: sign.age for sign in found.signs} if found else ages(state.trace, now)
+    task = state.task
     return AgentView(
         id=name,
         parent=spec.parent if spec else row.get("parent"),
@@ -236,18 +252,22 @@ def _agent(
         reassigns=state.reassigns,
         pid=state.pid if state.alive else None,
         pane=state.pane,
+        socket=state.socket or None,
         task=task.id if task else None,
-        progress=progress,
-        message=str(live.get("message") or state.message),
-        cpu_pct=round(_number(live, "cpu_pct", state.cpu_pct) or 0.0, 1),
-        memory_mb=round(_number(live, "memory_mb", state.memory_mb) or 0.0, 1),
-        evidence=_ages(state, live, now),
+        progress=_finite(state.progress),
+        message=state.message,
+        cpu_pct=round(_finite(state.cpu_pct) or 0.0, 1),
+        memory_mb=round(_finite(state.memory_mb) or 0.0, 1),
+        evidence={kind: None if (age := seen[kind]) is None else round(age, 3) for kind in KINDS},
         incident=state.incident.id if state.incident else None,
         title=spec.title if spec else name,
         ready=state.ready,
         alive=state.alive,
-        attached=bool(live.get("attached", state.attached)),
-        says=str(live.get("says") or state.says),
+        attached=state.attached,
+        pane_title=state.title,
+        rule=rule_words(found, state, spec) if found and spec else None,
+        quick_look_s=None if found is None or found.quick is None else round(found.quick, 3),
+        says=state.says,
         task_text=task.text if task else None,
         stage=state.recovery.stage.value if state.recovery else None,
         next=_next(state),
@@ -272,19 +292,8 @@ def _next(state: AgentState) -> dict[str, str | None] | None:
     return {"strategy": recovery.strategy.value if recovery.strategy else "start", "at": _stamp(recovery.due)}
 
 
-def _ages(state: AgentState, live: Mapping[str, Any], now: float) -> dict[str, float | None]:
-    ages: dict[str, float | None] = {}
-    for kind in KINDS:
-        times = [t for t in (getattr(state.trace, kind), _number(live, kind, None)) if t is not None]
-        ages[kind] = round(max(0.0, now - max(times)), 3) if times else None
-    return ages
-
-
-def _number(live: Mapping[str, Any], name: str, otherwise: float | None) -> float | None:
-    value = live.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        value = otherwise
-    return float(value) if value is not None and math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _stamp(at: float | None) -> str | None:

@@ -27,6 +27,8 @@ class Phase(StrEnum):
 
 HELD = frozenset({Phase.PAUSED, Phase.STOPPED, Phase.DONE, Phase.ESCALATED})
 """Phases that only a person (or the parent) ends; they persist across daemons."""
+TIMED = frozenset({Phase.STARTING, Phase.WORKING, Phase.STALLED, Phase.LOOPING})
+"""Phases in which silence and want of progress count; in no other are they ever a time-out."""
 
 
 class Strategy(StrEnum):
@@ -122,7 +124,7 @@ class Errand:
     order: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trace:
     """Engine time of the newest evidence of each kind; None: none yet."""
 
@@ -135,7 +137,27 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class Returning:
+    """Looks at its screen, since the newest progress, that showed nothing new: how many `looks`, from `since`
+    on, and how many different `lines` (masked) they showed in all."""
+
+    lines: int = 0
+    looks: int = 0
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """The agent's own newest pauses between progress (s, oldest first), and their 99th percentile; 0 until
+    there are enough of them. See patience.py."""
+
+    newest: tuple[float, ...] = ()
+    p99: float = 0.0
+
+
+@dataclass(frozen=True)
 class AgentState:
+    # No slots: `replacing.replace` copies its dictionary, several times for each piece of evidence.
     id: str
     phase: Phase = Phase.STARTING
     since: float = 0.0
@@ -157,6 +179,8 @@ class AgentState:
     alive: bool = False
     stopped: bool = False
     """The main process is in state T (SIGSTOP)."""
+    stopped_child: str = ""
+    """A descendant in state T: its name and pid."""
     started: float = 0.0
     ready: bool = False
     trace: Trace = field(default_factory=Trace)
@@ -165,6 +189,10 @@ class AgentState:
     last_solid: float = 0.0
     """Progress other than output; output alone counts only for `progress_timeout` after it."""
     progress_kind: str = ""
+    quick_looked: float | None = None
+    """When the gentle look of this spell without progress was taken; progress ends the spell."""
+    returning: Returning = field(default_factory=Returning)
+    pauses: Pauses = field(default_factory=Pauses)
     memory: Memory = field(default_factory=Memory)
     says: str = ""
     """The state of the agent's own last beat."""
@@ -179,7 +207,11 @@ class AgentState:
     session: str | None = None
     attached: bool = False
     screen: str = ""
-    """What its screen showed last, by the profile's rules: waiting, limited, or nothing of the kind."""
+    """What its screen showed last, by the profile's rules: waiting limited busy idle, or none."""
+    flips: tuple[float, ...] = ()
+    """When its screen changed its phase, the two newest times: one that flaps is not followed more often."""
+    flip_held: bool = False
+    """Its screen asks for another phase, and has changed it too often of late; decide follows it in time."""
     limited_until: float | None = None
     before_unknown: Phase | None = None
     incidents: int = 0
@@ -196,6 +228,10 @@ class AgentState:
     cpu_pct: float = 0.0
     memory_mb: float = 0.0
     threads: int = 0
+    moved: int | None = None
+    """Bytes that its process tree has read and written; None when nobody can tell."""
+    beats: int = 0
+    """How many beats this agent has sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ def worst_case(spec: AgentSpec, cause: str = "stalled") -> Bound:
     if cause == "stalled":
         add(policy.silence, f"silence: {policy.heartbeat_interval:g} s x {policy.missed_heartbeats}")
     elif cause == "looping":
-        add(2 * policy.progress_timeout, f"no progress but output: 2 x {policy.progress_timeout:g} s")
+        # The more time that an agent's own long pauses may give it (patience.py) ends no later.
+        words = f"no progress but output, or long pauses as before: at most 2 x {policy.progress_timeout:g} s"
+        add(2 * policy.progress_timeout, words)
     if timed and "nudge" in ladder:
         add(policy.verify_within, "nudge, and the time to prove it")
     first = policy.max_restarts if {"resume", "restart"} & set(ladder) else 0

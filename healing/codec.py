@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from struct import pack, unpack
+from types import NoneType, UnionType
+from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .agent import AgentState
+from .repeats import Memory
 
 T = TypeVar("T")
-_HINTS: dict[type, dict[str, Any]] = {}
+Reader: TypeAlias = Callable[[Any], Any]
+_READERS: dict[type, dict[str, Reader]] = {}
+_NAMES: dict[type, tuple[str, ...]] = {}
+_PLAIN = frozenset({str, int, float, bool, NoneType})
 
 
 def dump_state(state: AgentState) -> dict[str, Any]:
@@ -27,39 +34,70 @@ def load_state(raw: dict[str, Any]) -> AgentState:
 
 
 def _dump(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _dump(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, StrEnum):
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is Memory:
+        return {"recent": _packed(value.recent), "startup": _packed(value.startup)}
+    if issubclass(kind, StrEnum):
         return value.value
-    if isinstance(value, tuple | list):
-        return [_dump(item) for item in value]
-    return value
+    if kind is tuple or kind is list:
+        return [one if type(one) in _PLAIN else _dump(one) for one in value]
+    names = _NAMES.get(kind)
+    if names is None and is_dataclass(kind):
+        names = _NAMES[kind] = tuple(f.name for f in fields(kind))
+    if names is None:
+        return value
+    found = {name: getattr(value, name) for name in names}
+    return {name: one if type(one) in _PLAIN else _dump(one) for name, one in found.items()}
+
+
+def _packed(hashes: Sequence[int]) -> str:
+    # Hundreds of numbers stand in every state; as one text they cost a tenth, and half the room.
+    return b2a_base64(pack(f">{len(hashes)}Q", *hashes), newline=False).decode("ascii")
+
+
+def _unpacked(text: str) -> tuple[int, ...]:
+    raw = a2b_base64(text, strict_mode=True)
+    if len(raw) % 8:
+        raise ValueError("hashes: expected eight bytes each")
+    return unpack(f">{len(raw) // 8}Q", raw)
 
 
 def _load_class(kind: type[T], raw: Any) -> T:
     if not isinstance(raw, dict):
         raise TypeError(f"{kind.__name__}: expected an object, found {type(raw).__name__}")
-    hints = _HINTS.get(kind)
-    if hints is None:
-        hints = _HINTS[kind] = get_type_hints(kind)
-    return kind(**{name: _load(hint, raw[name]) for name, hint in hints.items() if name in raw})
+    readers = _READERS.get(kind)
+    if readers is None:
+        # Worked out once: a fleet of a thousand agents has a thousand states to read at each look.
+        readers = _READERS[kind] = {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
+    return kind(**{name: read(raw[name]) for name, read in readers.items() if name in raw})
 
 
-def _load(hint: Any, raw: Any) -> Any:
+def _reader(hint: Any) -> Reader:
+    """What makes a value of type `hint` of its JSON; raises ValueError or TypeError when it cannot."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
-        if raw is None:
-            return None
-        return _load(next(a for a in get_args(hint) if a is not type(None)), raw)
+        inner = _reader(next(a for a in get_args(hint) if a is not NoneType))
+        return lambda raw: None if raw is None else inner(raw)
     if origin is tuple:
         item = get_args(hint)[0]
-        return tuple(_load(item, one) for one in raw)
+        each = _reader(item)
+        return lambda raw: _unpacked(raw) if isinstance(raw, str) and item is int else tuple(map(each, raw))
     if is_dataclass(hint) and isinstance(hint, type):
-        return _load_class(hint, raw)
+        return lambda raw: _load_class(hint, raw)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(raw)
-    if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
+        return hint
+    if hint is float:
+        return _number
+    return lambda raw: raw if type(raw) is hint else _refuse(hint, raw)
+
+
+def _number(raw: Any) -> float:
+    if type(raw) is int:
         return float(raw)
-    if isinstance(hint, type) and not isinstance(raw, hint):
-        raise TypeError(f"expected {hint.__name__}, found {type(raw).__name__}")
-    return raw
+    return raw if type(raw) is float else _refuse(float, raw)
+
+
+def _refuse(hint: Any, raw: Any) -> Any:
+    raise TypeError(f"expected {hint.__name__}, found {type(raw).__name__}")

@@ -6,13 +6,13 @@ the new state before it is done; a step already handed out is not handed out aga
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..config.fleet import AgentSpec
 from .actions import Action, ClearGround, ClearMarker, EndTree, Escalate, Nudge, StartAttempt
 from .agent import HELD, AgentState, Happening, Incident, Phase, Recovery, Stage, Strategy
-from .detect import limits, symptom
+from .detect import awaited, limits, noticed
+from .flapping import flipped, follow_screen, held_until, may_flip, unheard, wants_flip
 from .ladder import Rung, delay_before, next_rung
+from .replacing import replace
 from .transitions import (
     Change,
     add_attempt,
@@ -38,6 +38,7 @@ RESCUE = (
 def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """Everything that is due for this agent at `now`."""
     change = _errand(s)
+    change = change.then(_late_flip(change.state, spec, now))
     change = change.then(_detect(change.state, spec, now))
     change = change.then(_recovery(change.state, spec, now))
     return change.then(_quiet_times(change.state, spec, now))
@@ -54,19 +55,15 @@ def due(s: AgentState, spec: AgentSpec) -> float | None:
                 return 0.0
         elif not _resting(s, s.recovery):
             times.append(s.recovery.due if s.recovery.issued or s.recovery.stage is Stage.BACKOFF else 0.0)
-    elif s.incident and not (s.phase in HANDS_OFF or s.attached or s.incident.observed):
+    elif s.incident and not (_hands_off(s) or s.incident.observed):
         return 0.0
-    until = limits(s, spec)
-    if s.incident is None:
-        times += [t for t in (until.silence, until.progress) if t is not None]
-    in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
-    known = s.incident is not None and (s.incident.cause == "deadline" or s.incident.observed)
-    if until.deadline is not None and not in_flight and not known:
-        times.append(until.deadline)
+    times += [t for t in awaited(s, limits(s, spec)) if t is not None]
     if s.healthy_since is not None and (s.restarts or s.reassigns or s.nudges) and not s.incident:
         times.append(s.healthy_since + spec.policy.stable_after)
     if s.phase is Phase.LIMITED and s.limited_until is not None:
-        times.append(s.limited_until)
+        times.append(s.limited_until if may_flip(s, s.limited_until, spec) else held_until(s, spec))
+    if s.flip_held and wants_flip(s):
+        times.append(held_until(s, spec))
     return min(times, default=None)
 
 
@@ -74,7 +71,11 @@ def _resting(s: AgentState, recovery: Recovery) -> bool:
     """While it waits, is out of sight or in a person's hand nothing is done, nor held against it."""
     if recovery.order is not None:
         return False
-    return s.phase in HANDS_OFF or s.attached
+    return _hands_off(s)
+
+
+def _hands_off(s: AgentState) -> bool:
+    return s.phase in HANDS_OFF or s.attached or unheard(s)
 
 
 def _errand(s: AgentState) -> Change:
@@ -91,16 +92,19 @@ def _errand(s: AgentState) -> Change:
     return Change(replace(s, errand=replace(errand, issued=True)), (), (actions[errand.kind],))
 
 
+def _late_flip(s: AgentState, spec: AgentSpec, now: float) -> Change:
+    """A screen that flapped is followed when its time has come, if it still asks for another phase."""
+    if not s.flip_held or not may_flip(s, now, spec):
+        return Change(s)
+    return follow_screen(s, now, spec, "its screen still shows it")
+
+
 def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change:
-    if s.phase in HELD or s.phase is Phase.UNKNOWN:
-        return Change(s)
-    found = symptom(s, spec, now)
+    found, without = noticed(s, spec, now)
     if found is None:
-        return Change(s)
+        return _gentle(s, now, without)
     if found.name == "deadline":
         return _past_deadline(s, now, found.detail)
-    if s.incident is not None:
-        return Change(s)
     opened = open_incident(s, now, found.name, found.cause, found.detail)
     note = counted(
         opened.state,
@@ -115,12 +119,18 @@ def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change:
     return opened.noting(note).then(enter(opened.state, phase, now, found.detail))
 
 
+def _gentle(s: AgentState, now: float, without: float | None) -> Change:
+    """A spell without progress, `without` seconds long: the gentle look, once per spell. It changes no phase
+    and touches nothing; gentle actions, where a policy has them, belong here."""
+    if without is None or s.quick_looked is not None:
+        return Change(s)
+    since, last = s.last_progress, s.progress_kind or None
+    note = event(s, "agent_quick_look", now, since=since, seconds=round(without, 3), last_progress=last)
+    return Change(replace(s, quick_looked=now), (note,))
+
+
 def _past_deadline(s: AgentState, now: float, detail: str) -> Change:
     """The task is over time: whatever is being tried stops, and a person decides."""
-    if s.recovery and s.recovery.stage in (Stage.CLEARING, Stage.STARTING):
-        return Change(s)
-    if s.incident and s.incident.cause == "deadline":
-        return Change(s)
     change = end_attempt(s, now, ok=False, why=detail)
     s = change.state
     if s.incident:
@@ -163,7 +173,7 @@ def _recovery(s: AgentState, spec: AgentSpec, now: float) -> Change:
 def _next(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """An open incident with nothing under way: take the next rung."""
     incident = s.incident
-    if incident is None or s.phase in HANDS_OFF or s.attached or incident.observed:
+    if incident is None or _hands_off(s) or incident.observed:
         return Change(s)
     rung = next_rung(s, incident, spec)
     if spec.policy.mode == "observe":
@@ -317,9 +327,10 @@ def _unproved(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) ->
 def _quiet_times(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """Health refills the budgets; a limit ends when its time comes."""
     change = Change(s)
-    if s.phase is Phase.LIMITED and s.limited_until is not None and now >= s.limited_until:
+    ends = s.limited_until is not None and now >= s.limited_until and may_flip(s, now, spec)
+    if s.phase is Phase.LIMITED and ends:
         shown = "" if s.screen == "limited" else s.screen
-        over = replace(s, limited_until=None, screen=shown)
+        over = flipped(replace(s, limited_until=None, screen=shown), now)
         change = answered(over, now, spec.policy.verify_within, "the limit's time is over")
         s = change.state
     healthy = s.healthy_since is not None and s.incident is None and (s.restarts or s.reassigns or s.nudges)

@@ -1,18 +1,78 @@
-"""The one place that says an agent is in trouble by the clock: stalled, looping or past its deadline.
+"""The one place that says what an agent is doing and whether a clock has fired: stalled, looping, late.
 
-(An exit or a `fail` letter needs no clock; evolve sees to those.) A missing beat alone never means dead,
-and a beat alone never means progress: what counts is in judge.py.
+`judge` fuses what was seen into one Finding; `explain`, `heal` and `status` show it and decide acts on it,
+so that nobody reckons a limit twice. (An exit or a `fail` letter needs no clock; evolve sees to those.) A
+missing beat alone never means dead, and a beat alone never means progress: what counts is in judge.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 from ..config.fleet import AgentSpec
-from .agent import AgentState, Phase, Stage
-from .transitions import CLOCK_RUNS, spent
+from .agent import HELD, TIMED, AgentState, Phase, Stage, Trace
+from .flapping import held_until, unheard, wants_flip
+from .patience import MANY_LOOKS, circles, progress_due
+from .transitions import CLOCK_RUNS, RESTS, spent
 
-TIMED = frozenset({Phase.STARTING, Phase.WORKING, Phase.STALLED, Phase.LOOPING})
+KINDS = ("beat", "output", "file", "transcript", "process", "cpu")
+"""The kinds of evidence, as `agent.Trace` names them."""
+SCREENFUL = 100
+"""Lines coming back in more varieties than this are no circle that anybody could be shown."""
+
+
+class Limits(NamedTuple):
+    """When each clock will fire, in engine time; None: that clock does not run.
+
+    `quick` is the gentle look of a spell without progress: no symptom, and not yet taken in this spell."""
+
+    silence: float | None
+    progress: float | None
+    deadline: float | None
+    quick: float | None = None
+
+
+class Rule(StrEnum):
+    """Which rule gave the phase; explain.py has its words."""
+
+    INCIDENT = "incident"
+    HELD = "held"
+    UNSEEN = "unseen"
+    ENDED = "ended"
+    RECOVERING = "recovering"
+    NOT_READY = "not_ready"
+    ASKED = "asked"
+    SCREEN_ASKS = "screen_asks"
+    LIMITED = "limited"
+    SAYS_IDLE = "says_idle"
+    AT_ITS_PROMPT = "at_its_prompt"
+    NO_TASK = "no_task"
+    PROMPT_WITH_TASK = "prompt_with_task"
+    SCREEN_BUSY = "screen_busy"
+    NO_PROGRESS = "no_progress"
+    AT_WORK = "at_work"
+    TROUBLE = "trouble"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """The newest evidence of one kind: its age in seconds (None: none yet) and whether it counts as life."""
+
+    kind: str
+    age: float | None
+    life: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One clock that runs. `left`: seconds until it fires (negative: it has); `length`: what it was set to;
+    `name`: stalled, quick_look, looping, deadline, limit, backoff, proof, screen."""
+
+    name: str
+    left: float
+    length: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,43 +86,196 @@ class Symptom:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """When each clock will fire, in engine time; None: that clock does not run."""
+class Finding:
+    """What is known of one agent at one moment, and what would change it.
 
-    silence: float | None
-    progress: float | None
-    deadline: float | None
+    `clocks`: those that run, the next to fire first. `symptom`: a clock that has fired and that nobody has
+    acted upon yet. `quick`: seconds of a spell without progress that the gentle look has noticed."""
+
+    agent: str
+    at: float
+    phase: Phase
+    since: float
+    rule: Rule
+    signs: tuple[Sign, ...]
+    clocks: tuple[Clock, ...]
+    symptom: Symptom | None
+    quick: float | None
+
+
+def judge(s: AgentState, spec: AgentSpec, now: float) -> Finding:
+    """What `s` means at `now` (engine time). Pure and total."""
+    until = limits(s, spec)
+    symptom, quick = _noticed(s, spec, now, until)
+    return Finding(
+        agent=s.id,
+        at=now,
+        phase=s.phase,
+        since=s.since,
+        rule=_rule(s),
+        signs=signs(s, spec, now),
+        clocks=tuple(sorted(_clocks(s, spec, now, until), key=lambda clock: clock.left)),
+        symptom=symptom,
+        quick=quick,
+    )
+
+
+def noticed(s: AgentState, spec: AgentSpec, now: float) -> tuple[Symptom | None, float | None]:
+    """`symptom` and `quick` of the finding alone: what decide needs of the thousands that are due."""
+    return _noticed(s, spec, now, limits(s, spec))
 
 
 def limits(s: AgentState, spec: AgentSpec) -> Limits:
+    """When each of the agent's clocks will fire, whether or not anything would be done then."""
+    policy = spec.policy
     deadline = None
     if s.task and s.task.ticking_since is not None and s.phase in CLOCK_RUNS:
-        deadline = s.task.ticking_since + spec.policy.task_deadline - s.task.spent
+        deadline = s.task.ticking_since + policy.task_deadline - s.task.spent
     # Without a task and a probe there is nothing to start with or to become: it may be idle for ever. But a
     # frozen process (state T) is not idle by its own choice.
     resting = s.phase is Phase.IDLE or (s.phase is Phase.STARTING and not s.task and spec.ready is None)
     watched = s.stopped if resting else s.phase in TIMED
-    verifying = s.recovery is not None and s.recovery.stage is Stage.VERIFYING
-    if not s.alive or not watched or verifying or "process" in spec.liveness or s.attached:
+    if not watched or not s.alive or s.attached or "process" in spec.liveness or unheard(s):
         return Limits(None, None, deadline)
+    if s.recovery is not None and s.recovery.stage is Stage.VERIFYING:
+        return Limits(None, None, deadline)
+    progress = progress_due(s, policy)
+    quick = None
+    if s.quick_looked is None and s.incident is None and not resting:
+        quick = s.last_progress + policy.quick_look
     return Limits(
-        s.last_life + spec.policy.silence,
-        s.last_progress + spec.policy.progress_timeout,
+        s.last_life + policy.silence,
+        progress,
         deadline,
+        quick if quick is not None and quick < progress else None,
     )
 
 
-def symptom(s: AgentState, spec: AgentSpec, now: float) -> Symptom | None:
+def awaited(s: AgentState, until: Limits) -> Limits:
+    """Of the limits those whose end would still change something: one incident at a time, one deadline."""
+    deadline = until.deadline
+    if deadline is not None:
+        in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+        known = s.incident is not None and (s.incident.cause == "deadline" or s.incident.observed)
+        deadline = None if in_flight or known else deadline
+    if s.incident is not None:
+        return Limits(None, None, deadline)
+    return until if deadline == until.deadline else until._replace(deadline=deadline)
+
+
+def signs(s: AgentState, spec: AgentSpec, now: float) -> tuple[Sign, ...]:
+    """The age of each kind of evidence. That its process is there counts as life only where it is asked."""
+    return tuple(Sign(kind, age, kind in spec.liveness) for kind, age in ages(s.trace, now).items())
+
+
+def ages(trace: Trace, now: float) -> dict[str, float | None]:
+    """Seconds since the newest evidence of each kind; None: none yet."""
+    return {kind: None if (at := getattr(trace, kind)) is None else max(0.0, now - at) for kind in KINDS}
+
+
+def missed_beats(s: AgentState, spec: AgentSpec, now: float) -> int:
+    """Heartbeat intervals without any life, for agents whose silence counts; else 0."""
+    if limits(s, spec).silence is None:
+        return 0
+    return int(max(0.0, now - s.last_life) // spec.policy.heartbeat_interval)
+
+
+def _noticed(
+    s: AgentState, spec: AgentSpec, now: float, until: Limits
+) -> tuple[Symptom | None, float | None]:
+    return _fired(s, spec, now, until), _spell(s, now, until)
+
+
+def _fired(s: AgentState, spec: AgentSpec, now: float, until: Limits) -> Symptom | None:
     """What the clocks say at `now`; the worst first."""
-    until = limits(s, spec)
+    silence, progress, deadline, _ = awaited(s, until)
     policy = spec.policy
-    if until.deadline is not None and now >= until.deadline and s.task:
+    if deadline is not None and now >= deadline and s.task:
         detail = f"task used {spent(s.task, now):.0f} s of its {policy.task_deadline:.0f} s"
         return Symptom("deadline", "deadline", detail, now)
-    if until.silence is not None and now >= until.silence:
-        frozen = ", process stopped (state T)" if s.stopped else ""
-        return Symptom("stalled", "stalled", f"no life for {now - s.last_life:.1f} s{frozen}", s.last_life)
-    if until.progress is not None and now >= until.progress:
-        detail = f"alive, but no progress for {now - s.last_progress:.1f} s"
+    if silence is not None and now >= silence:
+        detail = f"no life for {now - s.last_life:.1f} s{_frozen(s)}"
+        return Symptom("stalled", "stalled", detail, s.last_life)
+    if progress is not None and now >= progress:
+        detail = f"alive, but no progress for {now - s.last_progress:.1f} s{_frozen(s)}{_circle(s, now)}"
         return Symptom("looping", "looping", detail, s.last_progress)
     return None
+
+
+def _frozen(s: AgentState) -> str:
+    if s.stopped:
+        return ", process stopped (state T)"
+    return f", its child {s.stopped_child} is stopped (state T)" if s.stopped_child else ""
+
+
+def _circle(s: AgentState, now: float) -> str:
+    back = s.returning
+    if back.looks < MANY_LOOKS or not 0 < back.lines <= SCREENFUL:
+        return ""
+    lines = "line" if back.lines == 1 else f"{back.lines} lines"
+    return f"; the same {lines} came back {back.looks} times in {now - back.since:.0f} s"
+
+
+def _spell(s: AgentState, now: float, until: Limits) -> float | None:
+    """Seconds without progress, from the quick look on, while they count."""
+    noticed = s.quick_looked is not None or (until.quick is not None and now >= until.quick)
+    return max(0.0, now - s.last_progress) if noticed and until.progress is not None else None
+
+
+def _clocks(s: AgentState, spec: AgentSpec, now: float, until: Limits) -> list[Clock]:
+    policy = spec.policy
+    running = awaited(s, until)
+    clocks: list[Clock] = []
+
+    def add(name: str, at: float | None, length: float) -> None:
+        if at is not None:
+            clocks.append(Clock(name, at - now, length))
+
+    add("stalled", running.silence, policy.silence)
+    add("quick_look", running.quick, policy.quick_look)
+    if running.progress is not None:
+        add("looping", running.progress, running.progress - s.last_progress)
+    add("deadline", running.deadline, policy.task_deadline)
+    if s.phase is Phase.LIMITED and s.limited_until is not None:
+        add("limit", s.limited_until, s.limited_until - s.since)
+    recovery = s.recovery
+    if recovery is not None and recovery.stage is Stage.BACKOFF:
+        add("backoff", recovery.due, policy.backoff.max)
+    elif recovery is not None and recovery.stage is Stage.VERIFYING:
+        add("proof", recovery.due, policy.verify_within)
+    if s.flip_held and len(s.flips) == 2 and wants_flip(s):
+        add("screen", held_until(s, spec), 2 * policy.heartbeat_interval)
+    return clocks
+
+
+_BY_PHASE = {
+    Phase.EXITED: Rule.ENDED,
+    Phase.RECOVERING: Rule.RECOVERING,
+    Phase.STARTING: Rule.NOT_READY,
+    Phase.LIMITED: Rule.LIMITED,
+    Phase.STALLED: Rule.TROUBLE,
+    Phase.LOOPING: Rule.TROUBLE,
+}
+
+
+def _rule(s: AgentState) -> Rule:
+    """The rule by which it is in its phase."""
+    if s.phase in HELD:
+        return Rule.HELD
+    if s.phase is Phase.UNKNOWN:
+        return Rule.UNSEEN
+    if s.incident is not None:
+        return Rule.INCIDENT
+    if s.phase is Phase.WAITING:
+        return Rule.SCREEN_ASKS if s.screen == "waiting" else Rule.ASKED
+    if s.phase is Phase.IDLE:
+        if s.says in RESTS:
+            return Rule.SAYS_IDLE
+        return Rule.AT_ITS_PROMPT if s.screen == "idle" else Rule.NO_TASK
+    if s.phase is not Phase.WORKING:
+        return _BY_PHASE[s.phase]
+    if s.quick_looked is not None or circles(s):
+        return Rule.NO_PROGRESS
+    if s.screen == "idle" and s.task is not None:
+        return Rule.PROMPT_WITH_TASK
+    return Rule.SCREEN_BUSY if s.screen == "busy" else Rule.AT_WORK

@@ -59,7 +59,9 @@ class ProcessMeasured:
 
     `busy_children` are the ages (s) of descendants whose own CPU time or I/O grew since the last look.
     Growth happened some time after `looked_before`, and nobody knows when: that is the time it counts for.
-    `stopped`: the main process is in state T. `cpu_pct` is of one core, `memory_mb` the tree's RSS."""
+    `stopped`: the main process is in state T (not t: a debugger lets go by itself). `stopped_child`: which of
+    its children is, in words, "" for none. `cpu_pct` is of one core, `memory_mb` the tree's RSS; `moved` the
+    bytes that its living processes have read and written, None when nobody may know."""
 
     agent: str
     at: float
@@ -70,6 +72,8 @@ class ProcessMeasured:
     memory_mb: float
     threads: int
     looked_before: float | None = None
+    moved: int | None = None
+    stopped_child: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ class TranscriptGrew:
 
 @dataclass(frozen=True, slots=True)
 class ScreenMatched:
-    """A profile's screen rule held twice in a row. `phase`: waiting, limited, ready; `until`: engine time."""
+    """A profile's screen rule held twice in a row. `phase`: waiting, limited, ready, busy (at work) or idle
+    (at its prompt); `until`: engine time."""
 
     agent: str
     at: float
@@ -142,11 +147,14 @@ class ReadyProbed:
 
 @dataclass(frozen=True, slots=True)
 class BeatReceived:
+    """The newest of `count` beats that came one after the other."""
+
     agent: str
     at: float
     state: str
     progress: float | None = None
     message: str = ""
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 from ..config.fleet import AgentSpec
-from .agent import HELD, AgentState, Phase, Stage
+from .agent import HELD, TIMED, AgentState, Phase, Returning, Stage, Trace
 from .evidence import OutputSeen
-from .repeats import learn, without_echo
+from .patience import with_pause
+from .repeats import hashed, learn, more_of_them, without_echo
+from .replacing import replace
 from .transitions import Change, close_incident, end_attempt, recovered, settle
 
 REPLY = 2.0
@@ -15,36 +17,38 @@ REPLY = 2.0
 reads them prints something at once (a shell its "command not found"), at work or not."""
 
 
-def life(s: AgentState, at: float, kind: str, spec: AgentSpec) -> Change:
-    """The agent itself showed that it lives, by evidence of `kind` (a name of its trace)."""
+def life(s: AgentState, at: float, kind: str, spec: AgentSpec, **also: Any) -> Change:
+    """The agent itself showed that it lives, by evidence of `kind` (a name of its trace).
+
+    `also`: further fields that this evidence sets. Most evidence is life and no more: one new state."""
     if not s.alive and kind != "beat":
-        return Change(s)
-    s = replace(s, trace=replace(s.trace, **{kind: at}))
+        return Change(replace(s, **also) if also else s)
+    also["trace"] = traced(also.get("trace", s.trace), kind, at)
     if kind not in spec.liveness:
-        return Change(s)
-    s = replace(s, last_life=max(s.last_life, at))
+        return Change(replace(s, **also))
+    also["last_life"] = max(s.last_life, at)
     if s.alive and not s.ready and spec.ready is None:
-        s = replace(s, ready=True)
+        s = replace(s, ready=True, **also)
         if s.phase is Phase.STARTING:
             return settle(s, at, f"first {kind}")
-    return Change(s)
+        return Change(s)
+    return Change(replace(s, **also))
+
+
+def traced(trace: Trace, kind: str, at: float) -> Trace:
+    """The trace with evidence of `kind` at `at`; what is told late does not make it older."""
+    newest = getattr(trace, kind)
+    return trace if newest is not None and newest >= at else replace(trace, **{kind: at})
 
 
 def progress(
-    s: AgentState, at: float, kind: str, what: str, spec: AgentSpec, *, solid: bool = True
+    s: AgentState, at: float, kind: str, what: str, spec: AgentSpec, *, solid: bool = True, **also: Any
 ) -> Change:
     """The agent got somewhere. While an attempt is being verified, this proves it."""
-    change = life(s, at, kind, spec)
-    s = change.state
     if at < s.started or (s.attached and not solid):
-        return change
-    s = replace(
-        s,
-        last_progress=max(s.last_progress, at),
-        progress_kind=what,
-        last_solid=max(s.last_solid, at) if solid else s.last_solid,
-    )
-    change = change.then(Change(s))
+        return life(s, at, kind, spec, **also)
+    change = life(s, at, kind, spec, **also, **_got_somewhere(s, at, what, spec, solid=solid))
+    s = change.state
     if not solid and s.incident and s.incident.cause == "looping":
         return change  # it was printing all along; only something else that moves ends this one
     recovery = s.recovery
@@ -76,6 +80,21 @@ def progress(
     return change
 
 
+def _got_somewhere(s: AgentState, at: float, what: str, spec: AgentSpec, *, solid: bool) -> dict[str, Any]:
+    """The fields that say so. The pause before it is remembered, unless an act of ours may have ended it."""
+    fields: dict[str, Any] = {"progress_kind": what} if at >= s.last_progress else {}
+    if at > s.last_progress:
+        fields |= {"last_progress": at, "quick_looked": None, "returning": Returning()}
+        tried = s.recovery is not None or (s.incident is not None and s.incident.attempts)
+        if s.phase in TIMED and not tried and not s.attached:
+            pauses = with_pause(s.pauses, at - s.last_progress, spec.policy)
+            if pauses is not s.pauses:
+                fields["pauses"] = pauses
+    if solid and at > s.last_solid:
+        fields["last_solid"] = at
+    return fields
+
+
 def came_back(s: AgentState, at: float, what: str) -> Change:
     """Close the incident: the agent came back before an act of ours could have brought it."""
     ended = end_attempt(s, at, ok=False, why=f"not needed: {what}")
@@ -89,14 +108,24 @@ def reply_window(spec: AgentSpec) -> float:
 
 def seen_output(s: AgentState, ev: OutputSeen, spec: AgentSpec) -> Change:
     """Output is life; lines that are neither repeats nor an echo are progress, for a while."""
-    lines = without_echo(ev.lines, s.typed)
-    fresh, memory = learn(s.memory, lines, starting=not s.ready or ev.at < s.started + reply_window(spec))
-    s = replace(s, memory=memory)
-    if ev.primed or ev.at < s.typed_at + reply_window(spec):
-        return Change(s)
+    ours = ev.primed or ev.at < s.typed_at + reply_window(spec)
+    if not ev.lines:
+        return Change(s) if ours else life(s, ev.at, "output", spec)
+    seen = hashed(without_echo(ev.lines, s.typed))
+    fresh, memory = learn(s.memory, seen, starting=not s.ready or ev.at < s.started + reply_window(spec))
+    if ours:
+        return Change(replace(s, memory=memory))
     alone = ev.at - s.last_solid > spec.policy.progress_timeout
-    if not fresh or alone:
-        return life(s, ev.at, "output", spec)
-    return progress(
-        s, ev.at, "output", f"{fresh} new line{'s' if fresh > 1 else ''} of output", spec, solid=False
-    )
+    if fresh and not alone:
+        what = f"{fresh} new line{'s' if fresh > 1 else ''} of output"
+        return progress(s, ev.at, "output", what, spec, solid=False, memory=memory)
+    if fresh or not seen:
+        return life(s, ev.at, "output", spec, memory=memory)
+    return life(s, ev.at, "output", spec, memory=memory, returning=_once_more(s, seen, ev.at))
+
+
+def _once_more(s: AgentState, seen: tuple[int, ...], at: float) -> Returning:
+    """One more look that showed nothing new. The lines of this spell are the newest of the memory."""
+    before = s.returning
+    more = more_of_them(s.memory, seen, before.lines)
+    return Returning(before.lines + more, before.looks + 1, before.since if before.looks else at)

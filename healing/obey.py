@@ -3,11 +3,10 @@ decide then acts on. Manual recoveries spend no budget; on an escalated agent th
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..config.fleet import AgentSpec
 from .agent import HELD, AgentState, Happening, Phase, Recovery, Stage, Strategy
 from .evidence import Ordered
+from .replacing import replace
 from .transitions import (
     STRATEGY_OF,
     Change,

@@ -50,11 +50,46 @@ def _stable_hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
-def learn(memory: Memory, lines: tuple[str, ...], *, starting: bool) -> tuple[int, Memory]:
-    """(how many of the lines are news, the memory after them)."""
-    seen = [_stable_hash(text) for line in lines[-RECENT:] if (text := mask(line[:2000]))]
+class _Known:
+    """Lines whose hash was worked out before: a screen shows most of its lines again at the next look.
+
+    Bounded: what was not asked for among the last GENERATION to twice as many other lines is forgotten."""
+
+    def __init__(self) -> None:
+        self._young: dict[int, int] = {}
+        self._old: dict[int, int] = {}
+
+    def hash_of(self, line: str) -> int:
+        """The stable hash of the masked line; 0 when nothing is left of it."""
+        key = hash(line)  # salted, and 64 bits wide: nobody can make two lines meet
+        found = self._young.get(key)
+        if found is None:
+            found = self._old.get(key)
+            if found is None:
+                text = mask(line[:2000])
+                found = _stable_hash(text) if text else 0
+            if len(self._young) >= GENERATION:
+                self._old, self._young = self._young, {}
+            self._young[key] = found
+        return found
+
+
+GENERATION = 32_768
+_KNOWN = _Known()
+
+
+def hashed(lines: tuple[str, ...]) -> tuple[int, ...]:
+    """The masked lines as hashes that outlive the daemon; lines of which nothing is left are passed over."""
+    return tuple(known for line in lines[-RECENT:] if (known := _KNOWN.hash_of(line)))
+
+
+def learn(memory: Memory, seen: tuple[int, ...], *, starting: bool) -> tuple[int, Memory]:
+    """(how many of the lines are news, the memory after them). `seen`: see `hashed`."""
     if not seen:
         return 0, memory
+    last = tuple(dict.fromkeys(seen))
+    if not starting and last == memory.recent[-len(last) :]:
+        return 0, memory  # the same screen again
     known = set(memory.recent)
     known.update(memory.startup)
     fresh = len({h for h in seen if h not in known})
@@ -69,6 +104,11 @@ def learn(memory: Memory, lines: tuple[str, ...], *, starting: bool) -> tuple[in
     if recent == memory.recent and startup == memory.startup:
         return fresh, memory
     return fresh, Memory(recent, startup)
+
+
+def more_of_them(memory: Memory, seen: tuple[int, ...], already: int) -> int:
+    """How many different lines of `seen` are not among the `already` newest lines of the memory before it."""
+    return len(set(seen).difference(memory.recent[-already:] if already else ()))
 
 
 _ECHO = 16

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ..config.fleet import AgentSpec
 from . import actions as a
 from . import evidence as e
-from .agent import HELD, AgentState, Happening, Phase, Stage
+from .agent import HELD, AgentState, Happening, Pauses, Phase, Stage
 from .bounds import bounds
 from .codec import dump_state, load_state
 from .decide import decide, due
@@ -35,8 +35,13 @@ BEHAVIOURS = (
     ("bad start", 4),
     ("undead", 1),
     ("deaf", 6),
+    ("slow", 4),
 )
-"""What an attempt does, and how often in a hundred or so."""
+"""What an attempt does, and how often in a hundred or so. `slow` works, with long pauses between results."""
+SOUND = frozenset({"work", "slow"})
+"""Behaviours that need nobody: an alarm about them is a false one."""
+PAUSE, TAIL, LONGEST = 45.0, 1.15, 1100.0
+"""A slow one's pauses: the least (s), the exponent of their Pareto tail, the most (s)."""
 
 
 @dataclass(slots=True)
@@ -49,6 +54,8 @@ class Life:
     """When the behaviour shows; until then it works."""
     steps: int = 0
     undead: bool = False
+    result_at: float = 0.0
+    """When a slow one shows its next result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,8 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`events` counts happenings by type; `broken` is the first broken promise in words, or None."""
+    """`events` counts happenings by type; `broken` is the first broken promise in words, or None.
+    `false_alarms`: time-outs of attempts that were soundly at work."""
 
     seed: str
     seconds: float
@@ -81,10 +89,12 @@ class Report:
     steps: int
     broken: str | None
     bodies: dict[str, AgentState]
+    false_alarms: int = 0
 
 
 class Simulation:
-    """`faults` False: every attempt works. `behaviour` forces one for every attempt of every agent."""
+    """`behaviour` forces one for every attempt of every agent. `patient` False: no agent's own pauses are
+    remembered, so that every one is timed by the policy alone."""
 
     def __init__(
         self,
@@ -95,12 +105,15 @@ class Simulation:
         crashes: bool = True,
         watch: Watch | None = None,
         persons: bool = True,
+        patient: bool = True,
     ) -> None:
         self._seed = seed
         self._draws = itertools.count()
         self._forced = behaviour
         self._crashes = crashes
         self._persons = persons
+        self._patient = patient
+        self._false_alarms = 0
         self.now = 1_000_000.0
         self._serial = itertools.count()
         self._agenda: list[tuple[float, int, str, object]] = []
@@ -132,6 +145,7 @@ class Simulation:
             steps,
             self.watch.broken,
             {k: b.state for k, b in self.bodies.items()},
+            self._false_alarms,
         )
 
     # -- chance ---------------------------------------------------------------------------------
@@ -180,7 +194,7 @@ class Simulation:
         """One second or so in the life of a process."""
         if life not in body.lives:
             return
-        kind = life.behaviour if self.now >= life.turns_at else "work"
+        kind = self._doing(life)
         if kind in ("hang", "frozen", "undead", "deaf"):
             if kind == "hang" and body.nudged:
                 life.behaviour = "work"
@@ -205,6 +219,12 @@ class Simulation:
             self._plan(self._draw(60, 600), body.spec.id, life)
             return
         self._plan(self._draw(2, 20), body.spec.id, life)
+        if kind == "slow" and self.now < life.result_at:
+            self._tell(body, e.BeatReceived(body.spec.id, self.now, "executing"))
+            return
+        if kind == "slow":
+            pause = PAUSE * (1.0 - self._chance()) ** (-1 / TAIL)
+            life.result_at = self.now + min(LONGEST, pause)
         if kind == "loop":
             self._tell(body, e.BeatReceived(body.spec.id, self.now, "executing"))
             self._tell(body, e.OutputSeen(body.spec.id, self.now, (f"working {life.steps}",)))
@@ -213,6 +233,9 @@ class Simulation:
         body.completed += 1
         body.progress_at = self.now
         self._tell(body, e.CheckpointReceived(body.spec.id, self.now, body.completed, True, body.completed))
+
+    def _doing(self, life: Life) -> str:
+        return life.behaviour if self.now >= life.turns_at else "work"
 
     def _person(self, body: Body) -> None:
         """Now and then somebody orders something, looks in, or tmux does not answer for a while."""
@@ -267,8 +290,15 @@ class Simulation:
 
     def _adopt(self, body: Body, change: Change) -> None:
         before, body.state = body.state, change.state
+        if not self._patient:
+            body.state = replace(body.state, pauses=Pauses())
         self._note(change)
         for happening in change.happenings:
+            if happening.type == "hhmrs_timeout" and happening.fields.get("symptom") in (
+                "stalled",
+                "looping",
+            ):
+                self._false_alarms += any(self._doing(life) in SOUND for life in body.lives)
             self.watch.happened(happening, body.state, body.progress_at)
         for action in change.actions:
             self.watch.asked(action, before, body.state, [x.attempt for x in body.lives])

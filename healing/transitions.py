@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..config.fleet import AgentSpec
 from .actions import Action
-from .agent import AgentState, Attempt, Errand, Happening, Incident, Phase, Recovery, Stage, Strategy, Task
+from .agent import (
+    AgentState,
+    Attempt,
+    Errand,
+    Happening,
+    Incident,
+    Phase,
+    Recovery,
+    Returning,
+    Stage,
+    Strategy,
+    Task,
+)
+from .replacing import replace
 
 CLOCK_RUNS = frozenset(
     {Phase.STARTING, Phase.WORKING, Phase.IDLE, Phase.STALLED, Phase.LOOPING, Phase.EXITED, Phase.RECOVERING}
@@ -111,20 +124,35 @@ def close_task(s: AgentState, at: float, *, done: bool, why: str) -> Change:
 
 def anew(s: AgentState, at: float) -> AgentState:
     """All silence and progress clocks start again at `at`."""
-    return replace(s, last_life=at, last_progress=at, last_solid=at)
+    return replace(
+        s,
+        last_life=at,
+        last_progress=at,
+        last_solid=at,
+        quick_looked=None,
+        returning=Returning(),
+    )
+
+
+RESTS = frozenset({"idle", "hibernated", "completed"})
+"""What an agent says of itself when it has nothing to do."""
 
 
 def settled_phase(s: AgentState) -> Phase:
-    """The phase of a healthy agent: what it says of itself, else whether it has work."""
+    """The phase of a healthy agent: what it says of itself, else whether it has work.
+
+    A prompt on its screen is rest only for who has no task: with one open it should not stand there."""
     if not s.ready:
         return Phase.STARTING
     if s.screen == "limited":
         return Phase.LIMITED
     if s.screen == "waiting" or s.says == "awaiting_approval":
         return Phase.WAITING
-    if s.says in ("idle", "hibernated", "completed"):
+    if s.says in RESTS:
         return Phase.IDLE
-    return Phase.WORKING if s.task or s.says else Phase.IDLE
+    if s.task or s.screen == "busy":
+        return Phase.WORKING
+    return Phase.WORKING if s.says and s.screen != "idle" else Phase.IDLE
 
 
 def settle(s: AgentState, at: float, why: str = "") -> Change:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..config.fleet import FleetSpec
 from ..config.loading import load_fleet
 from ..config.paths import StateDir
 from ..config.problems import ConfigError
+from ..controller.known import KnownStates
 from ..controller.ledger import LedgerReader
 from ..controller.orders import send_order
 from ..controller.ports import Event, Terminals
-from ..controller.views import fleet_view
-from ..healing.agent import AgentState
-from ..healing.codec import load_state
+from ..controller.views import FleetView, fleet_view
 from ..healing.explain import explain
-from .commands.history import refreshed
 from .document import read_fleet
 from .feed import Snapshot
 
@@ -30,25 +27,6 @@ OF_ONE = 300
 """Events of the selected agent."""
 HISTORY = 500
 """Lines of a pane above what it shows now."""
-
-
-class States(Mapping[str, AgentState]):
-    """Agent states that are read from their JSON only when somebody asks for one."""
-
-    def __init__(self, written: Mapping[str, dict[str, Any]]) -> None:
-        self._written = written
-        self._read: dict[str, AgentState] = {}
-
-    def __getitem__(self, agent: str) -> AgentState:
-        if agent not in self._read:
-            self._read[agent] = load_state(self._written[agent])
-        return self._read[agent]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._written)
-
-    def __len__(self) -> int:
-        return len(self._written)
 
 
 @dataclass(slots=True)
@@ -61,8 +39,7 @@ class _Book:
     newest: deque[Event] = field(default_factory=lambda: deque(maxlen=NEWEST))
     focus: str | None = None
     of_focus: deque[Event] = field(default_factory=lambda: deque(maxlen=OF_ONE))
-    states: States = field(default_factory=lambda: States({}))
-    live: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    known: KnownStates = field(default_factory=KnownStates)
 
 
 class DaemonSource:
@@ -83,16 +60,16 @@ class DaemonSource:
             now = time.time()
             spec = self._current_spec()
             self._read(focus)
-            view = fleet_view(self._dir, spec, now, reader=self._reader)
             book = self._book
+            view = fleet_view(self._dir, spec, now, reader=self._reader, known=book.known)
             return Snapshot(
                 fleet=read_fleet(view.as_json(), {agent.id: agent.title for agent in view.agents}),
                 spec=spec,
                 events=tuple(book.newest),
                 focus=focus,
                 timeline=tuple(book.of_focus),
-                explain=self._explain(focus, spec, now),
-                states=book.states,
+                explain=self._explain(view, focus, now),
+                states=view.states,
             )
 
     def pane(self, agent: str) -> list[str]:
@@ -102,7 +79,7 @@ class DaemonSource:
         return send_order(self._dir, order, agent, args)
 
     def attach_argv(self, agent: str) -> list[str]:
-        return ["tmux", "-L", self._terminals.socket, "-u", "attach-session", "-t", f"={agent}"]
+        return ["tmux", "-L", self._terminals.socket_of(agent), "-u", "attach-session", "-t", f"={agent}"]
 
     def close(self) -> None:
         self._reader.close()
@@ -120,8 +97,6 @@ class DaemonSource:
             book.newest.extend(fresh)
             if book.focus == focus:
                 book.of_focus.extend(event for event in fresh if event.agent == focus)
-            book.states = States(self._reader.states())
-            book.live = self._reader.beats()
             book.version = version
         if focus != book.focus:
             book.focus = focus
@@ -129,17 +104,15 @@ class DaemonSource:
             if focus is not None:
                 book.of_focus.extend(self._reader.events(agent=focus))
 
-    def _explain(self, focus: str | None, spec: FleetSpec | None, now: float) -> tuple[str, ...]:
-        book = self._book
-        one = spec.agents.get(focus) if spec is not None and focus is not None else None
+    def _explain(self, view: FleetView, focus: str | None, now: float) -> tuple[str, ...]:
+        one = view.spec.agents.get(focus) if view.spec is not None and focus is not None else None
         if one is None:
             return (
                 ("it is no longer in the fleet file: it is watched, but nothing judges it",) if focus else ()
             )
-        if focus not in book.states:
+        if one.id not in view.states:
             return ("it was never started by a daemon",)
-        state = refreshed(book.states[one.id], book.live.get(one.id, {}))
-        return tuple(explain(state, one, now).lines())
+        return tuple(explain(view.states[one.id], one, now).lines())
 
     def _current_spec(self) -> FleetSpec | None:
         """The fleet file as it is now; a broken one changes nothing, just as for the daemon."""

@@ -195,7 +195,9 @@ STEPS: dict[str, tuple[Any, ...]] = {
     "file": (0.0, 0.3, 40.0),
     "transcript": (None,),
     "screen": tuple(
-        (phase, until) for phase in ("waiting", "limited", "ready") for until in (None, -5.0, 90.0)
+        (phase, until)
+        for phase in ("waiting", "limited", "ready", "busy", "idle")
+        for until in (None, -5.0, 90.0)
     ),
     "cleared": (None,),
     "probe": (True, False),

@@ -11,6 +11,8 @@ import pytest
 
 import hhmrs.healing.decide as decide_module
 import hhmrs.healing.evolve as evolve_module
+import hhmrs.healing.evolve_letters as letters_module
+import hhmrs.healing.evolve_process as process_module
 from hhmrs.config.fleet import AgentSpec
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
@@ -128,7 +130,7 @@ def test_red_a_start_before_the_old_tree_is_dead(
 
 
 def test_red_acting_on_a_held_agent(make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (decide_module, evolve_module):
+    for module in (decide_module, process_module, letters_module):
         monkeypatch.setattr(module, "HELD", frozenset())
     assert _broken(make_spec)[:1] in ("5", "7")
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -79,10 +80,16 @@ def tmux_socket() -> Iterator[str]:
     folder = Path(os.environ.get("TMUX_TMPDIR", "/tmp")) / f"tmux-{os.getuid()}"
     if not (folder / name).exists():
         return
-    pid = TmuxTerminals(name, folder / "unused").server_pid()
-    if pid is not None:
+    # Whoever started it: the name was made up above, so it is this test's.
+    asked = subprocess.run(
+        ["tmux", "-L", name, "-N", "display-message", "-p", "#{pid}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.stdout.strip().isdecimal():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(int(asked.stdout), signal.SIGKILL)
     (folder / name).unlink(missing_ok=True)
 
 
@@ -103,3 +110,18 @@ def environment() -> dict[str, str]:
 @pytest.fixture
 def python() -> str:
     return sys.executable
+
+
+@pytest.fixture
+def own_limits() -> list[str]:
+    """Words before a command that give it inotify limits of its own to set, and nobody else's."""
+    words = ["unshare", "--user", "--map-root-user"]
+    try:
+        tried = subprocess.run(
+            [*words, "test", "-w", "/proc/sys/user/max_inotify_watches"], capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare on this system")
+    if tried.returncode:
+        pytest.skip("this system does not let us have limits of our own")
+    return words

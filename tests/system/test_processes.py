@@ -133,6 +133,21 @@ def test_the_tag_alone_is_enough_after_the_root_died(
     assert not alive(left)
 
 
+def test_many_trees_end_together_each_with_its_strays_and_the_stubborn_ones(
+    start: Callable[..., Identity], table: ProcessTable, tag: str, wait_until: Callable[..., None]
+) -> None:
+    quick = start("sleep", "61", tagged=False)
+    deaf = start("sh", "-c", "trap '' TERM; (setsid sleep 62 &); while :; do sleep 0.05; done")
+    wait_until(lambda: len(table.tree(deaf, tag=tag)) >= 3)
+    bystander = start("sleep", "63", tagged=False)
+    found = [quick, *table.tree(deaf, tag=tag)]
+    gone = Identity(quick.pid, quick.created - 100)
+    assert table.end_many([quick, deaf, gone], grace=0.3, tags=[tag, tag + "0"]) == []
+    assert not any(alive(one) for one in found)
+    assert alive(bystander)
+    assert table.end_many([], grace=0.0, tags=[]) == []
+
+
 def test_a_tag_must_be_the_whole_value(start: Callable[..., Identity], table: ProcessTable, tag: str) -> None:
     who = start("sleep", "60")
     assert pids(table.tree(who, tag=tag)) == [who.pid]
@@ -278,10 +293,15 @@ def test_a_new_child_that_does_nothing_is_not_busy(
     start: Callable[..., Identity], table: ProcessTable, wait_until: Callable[..., None]
 ) -> None:
     who = start("sh", "-c", "trap 'sleep 60 & wait' USR1; sleep 61 & wait; wait")
-    wait_until(lambda: catches(who.pid, signal.SIGUSR1))
+
+    def asleep() -> int:
+        return sum(name(one.pid) == "sleep" and stat(one.pid)[0] == "S" for one in table.tree(who))
+
+    # What a program reads while it starts is its own work; here both are to have started.
+    wait_until(lambda: catches(who.pid, signal.SIGUSR1) and asleep() == 1)
     table.measure({"a": who})
     os.kill(who.pid, signal.SIGUSR1)
-    wait_until(lambda: any(name(one.pid) == "sleep" and stat(one.pid)[0] == "S" for one in table.tree(who)))
+    wait_until(lambda: asleep() == 2)
     assert table.measure({"a": who})["a"].busy_children == ()
     assert table.measure({"a": who})["a"].busy_children == ()
 

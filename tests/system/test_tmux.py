@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGCHLD, SIGCONT, SIGSTOP
 from typing import Any
 
+import psutil
 import pytest
 
 from hhmrs.controller.ports import TerminalsError
@@ -355,8 +358,22 @@ def test_a_server_that_is_not_ours_is_left_alone(tmux_socket: str, tmp_path: Pat
     tmux(tmux_socket, "kill-server")
 
 
+def test_a_server_that_has_not_read_its_configuration_yet_is_given_the_time(
+    tmux_socket: str, tmp_path: Path
+) -> None:
+    bare = ["tmux", "-L", tmux_socket, "-f", "/dev/null", "new-session", "-d", "-s", "_hub", "sleep 60"]
+    subprocess.run(bare, check=True, timeout=10)
+    late = threading.Timer(0.3, lambda: tmux(tmux_socket, "set-option", "-s", "@hhmrs_server", "ours"))
+    late.start()
+    terminals = TmuxTerminals(tmux_socket, tmp_path / "tmux.conf")
+    terminals.ensure()
+    late.join()
+    assert terminals.server_pid() is not None
+
+
 def test_several_threads_may_find_the_server_gone_at_once(terminals: TmuxTerminals) -> None:
-    for _ in range(3):
+    # Asked in its first milliseconds, a server has not yet read in its configuration whose it is.
+    for _ in range(6):
         terminals.kill_server()
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: terminals.ensure(), range(8)))
@@ -375,19 +392,31 @@ def test_ensure_twice_keeps_the_server_and_kill_server_removes_it(
     assert not path.exists()
 
 
-def test_a_server_that_does_not_answer_is_an_error_in_time(
-    tmux_socket: str, tmp_path: Path, terminals: TmuxTerminals
+def test_a_server_that_does_not_answer_is_an_error_in_time_and_goes_on_as_if_nobody_had_asked(
+    tmux_socket: str, tmp_path: Path, terminals: TmuxTerminals, wait_until: Callable[..., None]
 ) -> None:
+    view = terminals.respawn("a1", ["cat"], str(tmp_path), {"PATH": os.environ["PATH"]}, 1)
     pid = terminals.server_pid()
     assert pid is not None
     hasty = TmuxTerminals(tmux_socket, tmp_path / "tmux.conf", deadline=0.3)
     os.kill(pid, SIGSTOP)
     try:
-        with pytest.raises(TerminalsError, match="did not answer"):
-            hasty.panes()
+        for ask in (hasty.panes, hasty.server_pid, hasty.ensure, lambda: hasty.paste("a1", "late")) * 3:
+            with pytest.raises(TerminalsError, match="did not answer"):
+                ask()
+        clients = [p for p in psutil.Process().children() if tmux_socket in p.cmdline()]
+        assert len(clients) == 1, "killed clients would end the server, and the agents with it"
     finally:
         os.kill(pid, SIGCONT)
-    assert hasty.panes() == []
+
+    def seen() -> bool:
+        with contextlib.suppress(TerminalsError):
+            return [pane.pid for pane in hasty.panes()] == [view.pid]
+        return False
+
+    wait_until(seen, what="it answers again")
+    assert hasty.server_pid() == pid
+    assert "late" not in "\n".join(hasty.capture("a1")), "what was reported as failed is not typed later"
 
 
 def test_a_missing_tmux_is_named(tmp_path: Path) -> None:

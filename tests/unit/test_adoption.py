@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -32,6 +33,9 @@ class Table:
         return []
 
     def end_tagged(self, tag: str, *, grace: float) -> list[Identity]:
+        return []
+
+    def end_many(self, roots: Collection[Identity], *, grace: float, tags: Collection[str]) -> list[Identity]:
         return []
 
 

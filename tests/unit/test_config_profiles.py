@@ -155,7 +155,7 @@ def test_a_variable_that_is_not_set_is_named() -> None:
         ("claude", "permission", "Do you want to proceed?\n  1. Yes\n  2. No"),
         ("claude", "usage-limit", "  You've hit your session limit · resets 4:20am (Europe/Warsaw)"),
         ("claude", "login", "Invalid API key · Please run /login"),
-        ("codex", "permission", "Would you like to run the following command?\n  1. Yes, proceed (y)"),
+        ("codex", "permission", "Would you like to run the following command?\n› 1. Yes, proceed (y)"),
         ("codex", "usage-limit", "■ You’ve hit your usage limit. Upgrade to Pro or try again at 8:03 AM."),
         ("gemini", "permission", "Apply this change?\n● 1. Allow once"),
         ("gemini", "usage-limit", "Usage limit reached for gemini-2.5-pro.\nAccess resets at 4 PM."),
@@ -166,7 +166,7 @@ def test_a_variable_that_is_not_set_is_named() -> None:
 )
 def test_screen_rules_know_their_screens(name: str, rule: str, screen: str) -> None:
     rules = {each.name: each for each in builtin_profiles()[name].screens}
-    matching = [each for each in rules if re.search(rules[each].pattern, screen)]
+    matching = [each for each in rules if re.search(rules[each].pattern, screen, re.MULTILINE)]
     assert matching == [rule]
 
 
@@ -180,4 +180,4 @@ def test_the_seconds_of_a_limit_can_be_read() -> None:
     rule = next(rule for rule in builtin_profiles()["opencode"].screens if rule.resets)
     found = re.search(rule.resets or "", "[retrying in 17s attempt #3]")
     assert found
-    assert found[1] == "17"
+    assert found[1] == "17s"

@@ -112,11 +112,11 @@ def test_a_letter_that_cannot_be_stored_now_waits_and_is_taken_later(
     post.write("checkpoint", completed=["one"])
     post.write("beat", state="executing")
 
-    def full(_: Checkpoint) -> Path:
+    def full(_: Checkpoint, *, durable: bool) -> Path:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(post.store, "store", full)
+        patch.setattr(post.store, "_write", full)
         found = post.collect()
         assert (len(found.letters), post.waiting()) == (1, 2)
         assert "No space left" in found.stuck

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -141,7 +142,7 @@ async def test_whoever_listens_and_raises_ends_nothing(room: Room) -> None:
 
     room.engine.evidence_seen.append(raises)
     room.engine.observers.append(raises)
-    room.engine._acknowledge = raises
+    room.engine._tray.remove = raises
     async with room.open():
         room.engine.deliver([], [Letter("beat", "a1", 1, "", "x", {})])
         await room.starts(2)
@@ -249,3 +250,28 @@ async def test_notes_from_other_threads_are_never_lost(room: Room) -> None:
     async with room.open():
         await asyncio.gather(*(asyncio.to_thread(tell, n) for n in (0, 2000, 4000)))
         await room.until(lambda: len(room.book.happened("operator_outcome")) == 6000)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_is_read_in_one_turn_is_believed_in_one_order(room: Room, seed: int) -> None:
+    """Sources are woken in any order; of the same moment each tells of its own."""
+    batch: list[e.Evidence] = [
+        e.OutputSeen("a1", 1000.0, ("a line",)),
+        e.ProcessMeasured("a1", 1000.0, True, (), False, 1.0, 2.0, 3),
+        e.FileChanged("a1", 1000.0, "x"),
+        e.BeatReceived("a1", 1000.0, "executing", 0.5),
+        e.ScreenMatched("a1", 1000.0, "waiting", "trust"),
+        e.ProcessExited("a1", 1000.0, 1, 3, None),
+    ]
+    first = await _state_after(room, batch)
+    random.Random(seed).shuffle(batch)
+    assert await _state_after(Room(list(room.engine.fleet.agents.values())), batch) == first
+
+
+async def _state_after(room: Room, batch: list[e.Evidence]) -> AgentState:
+    async with room.open():
+        await room.starts(2)
+        room.hands.perform = lambda *_: Outcome([])  # type: ignore[method-assign] # what is begun stays so
+        room.engine.deliver(batch, [])
+        await room.until(lambda: room.book.happened("agent_exited"))
+    return room.engine.states["a1"]

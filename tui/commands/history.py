@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .output import Screen, complain, inert
 from .parsing import PROGRAM, Call
@@ -14,16 +12,10 @@ from .place import Place, find_place, need_agent
 if TYPE_CHECKING:
     from ...controller.ledger import LedgerReader
     from ...controller.ports import Event
-    from ...healing.agent import AgentState
     from ...healing.explain import Explanation
 
 EVERY = 0.1
 """Seconds between two looks whether the book has grown; a look reads one number."""
-_LIVE = (
-    *("last_life", "last_progress", "last_solid", "progress_kind", "says", "stopped", "attached"),
-    *("message", "progress", "cpu_pct", "memory_mb", "threads"),
-)
-"""Fields of an agent's state that change without a transition; the daemon tells them beside the log."""
 PAGE = 1000
 """Events read at once, so that a long log is not held in memory."""
 
@@ -102,23 +94,16 @@ def explain(call: Call, screen: Screen) -> int:
 
 def explain_agent(place: Place, agent: str) -> Explanation | None:
     """Why the agent is in its phase; None when it was never started or is no longer in the file."""
-    from ...healing.codec import load_state
+    from ...controller.known import state_now
+    from ...controller.looks import Looks
     from ...healing.explain import explain as explain_state
 
-    spec = place.spec.agents.get(agent) if place.spec else None
+    holder, spec = place.holder(), None
+    if place.spec is not None:
+        spec = Looks(holder.quick_look if holder else None).applied(place.spec).agents.get(agent)
     reader = place.reader()
-    written = reader.states().get(agent) if reader is not None else None
-    if spec is None or written is None or reader is None:
-        return None
-    state = refreshed(load_state(written), reader.beats().get(agent, {}))
-    return explain_state(state, spec, time.time())
-
-
-def refreshed(state: AgentState, live: Mapping[str, Any]) -> AgentState:
-    """The state as last written at a transition, with the live values that were told since then."""
-    trace = {f.name: live[f.name] for f in fields(state.trace) if isinstance(live.get(f.name), int | float)}
-    newer = {name: live[name] for name in _LIVE if live.get(name) is not None}
-    return replace(state, trace=replace(state.trace, **trace), **newer)
+    state = state_now(reader, agent) if spec is not None and reader is not None else None
+    return None if spec is None or state is None else explain_state(state, spec, time.time())
 
 
 def stats(call: Call, screen: Screen) -> int:

@@ -13,7 +13,7 @@ from .recovery import give
 from .refusal import NO_DAEMON, UNHEALTHY, Refusal, usage
 
 if TYPE_CHECKING:
-    from ...controller.tmux import TmuxTerminals
+    from ...controller.servers import FleetTerminals
 
 LINE_SHOWN = 10_000
 """Characters; a pane's lines are far shorter, but wrapped ones are joined."""
@@ -68,7 +68,7 @@ def attach(call: Call, screen: Screen) -> int:
     place = find_place(call)
     agent = call.get("agent")
     need_agent(place, agent)
-    argv = ["tmux", "-L", f"hhmrs-{place.state.fleet}", "attach-session", "-t", f"={agent}"]
+    argv = ["tmux", "-L", _socket_of(place, agent), "attach-session", "-t", f"={agent}"]
     by_hand = sys.stdin.isatty() and sys.stdout.isatty()
     if place.holder() is None:
         complain(place.no_daemon())
@@ -87,8 +87,20 @@ def attach(call: Call, screen: Screen) -> int:
         raise Refusal(UNHEALTHY, f"{PROGRAM} attach: {why}") from None
 
 
-def terminals_of(place: Place) -> TmuxTerminals:
-    """The fleet's private tmux server; nothing is started or written by making this."""
-    from ...controller.tmux import TmuxTerminals
+def terminals_of(place: Place) -> FleetTerminals:
+    """The fleet's private tmux servers; nothing is started or written by making this."""
+    from ...controller.servers import FleetTerminals
 
-    return TmuxTerminals(f"hhmrs-{place.state.fleet}", place.state.tmux_conf)
+    return FleetTerminals(place.state.fleet, place.state.tmux_conf)
+
+
+def _socket_of(place: Place, agent: str) -> str:
+    """The server with the agent's session; the fleet's first where tmux does not say."""
+    from ...controller.ports import TerminalsError
+
+    terminals = terminals_of(place)
+    try:
+        return terminals.socket_of(agent)
+    except TerminalsError as error:
+        complain(f"{PROGRAM} attach {agent}: {inert(error)}")
+        return terminals.socket

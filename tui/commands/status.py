@@ -57,6 +57,11 @@ def fleet_lines(document: Mapping[str, Any], titles: Mapping[str, str], screen: 
     glyphs = Glyphs(plain=screen.plain)
     shown = rows(fleet)
     by_id = {agent.id: agent for agent in fleet.agents}
+    quiet = {
+        raw["id"]: f"no progress for {age(raw['quick_look_s'])}; "
+        for raw in document["agents"]
+        if raw.get("quick_look_s") is not None and raw["phase"] in ("starting", "working")
+    }
     cells = [["AGENT", "PHASE", "FOR", "TRY", "SEEN", "CPU", "MB", ""]]
     for row in shown:
         agent = by_id[row.agent]
@@ -65,7 +70,7 @@ def fleet_lines(document: Mapping[str, Any], titles: Mapping[str, str], screen: 
         name = screen.rails(row.rails) + inert(row.title, 60)
         word = f"{glyphs.phase(row.phase)} {row.phase}"
         load = [f"{agent.cpu_pct:.0f}", f"{agent.memory_mb:.0f}"]
-        told = inert(percent + row.message, 60)
+        told = inert(percent + quiet.get(row.agent, "") + row.message, 60)
         cells.append([name, word, age(row.phase_age), str(agent.attempt), seen, *load, told])
     lines = screen.columns(cells)
     painted = [screen.style(lines[0], "quiet")]

@@ -84,12 +84,14 @@ def heal(call: Call, screen: Screen) -> int:
 
 def _check_now(call: Call, screen: Screen, place: Place) -> int:
     from ...controller.orders import send_order
+    from ...controller.pass_report import read_report
     from .recovery import ANSWER_ALLOWANCE, await_answer
     from .status import fleet_document, is_open
 
     place.need_daemon()
     letter = send_order(place.state, "heal", "", {"verbose": "1"} if call.get("verbose") else {})
     outcome = await_answer(place, letter, call.get("timeout") or ANSWER_ALLOWANCE)
-    for line in outcome.message.splitlines():
+    whole = read_report(place.state.last_pass, letter)
+    for line in outcome.message.splitlines() if whole is None else whole:
         screen.say(inert(line))
     return 0 if outcome.ok and not is_open(fleet_document(place)) else UNHEALTHY

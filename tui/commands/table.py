@@ -89,9 +89,9 @@ COLOR = _flag("--color", "keep colours and other escape sequences")
 CHECK_NOW = _flag("--check-now", "have the daemon look at every agent at once, and print what it found")
 START_DAEMON = _flag("--start-daemon", "run the daemon in the foreground")
 VERBOSE = _flag("--verbose", "with --check-now: each agent's evidence and what happens next")
-INTERVAL = Argument(("--interval",), "with --start-daemon: time between two looks",
+INTERVAL = Argument(("--interval",), "with --start-daemon: time between two looks at every agent",
                     {"metavar": "SECONDS", "type": seconds})  # fmt: skip
-THRESHOLD = Argument(("--threshold",), "with --start-daemon: the quick look, for all agents",
+THRESHOLD = Argument(("--threshold",), "with --start-daemon: the quick look, that is no progress for so long",
                      {"metavar": "SECONDS", "type": seconds})  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from ...controller.daemon import DaemonError, spawn_daemon, stop_daemon
 from ...controller.lock import read_holder
 from ...controller.ports import Identity, TerminalsError
 from ...controller.processes import ProcessTable
-from ...controller.tmux import TmuxTerminals
+from ...controller.servers import FleetTerminals
 from .fleet import CAST, fleet_name, write_fleet
 
 STATE = "state"
@@ -137,10 +137,10 @@ def _end_leftovers(room: Room) -> None:
                 f"{part.title} was still running as pid {', '.join(str(who.pid) for who in found)}"
             )
             processes.end_tagged(token, grace=1.0)
-    terminals = TmuxTerminals(f"hhmrs-{room.state.fleet}", room.state.tmux_conf)
+    terminals = FleetTerminals(room.state.fleet, room.state.tmux_conf)
     with contextlib.suppress(TerminalsError):
-        if terminals.server_pid() is not None:
-            room.left.append(f"the tmux server {terminals.socket} was still running")
+        if running := terminals.running():
+            room.left.append(f"tmux servers were still running: {', '.join(running)}")
             terminals.kill_server()
 
 

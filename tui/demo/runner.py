@@ -174,11 +174,11 @@ def show(room: Room) -> int:
     """The TUI on the demo's fleet until it is left. The agent that asks waits for whoever sits there."""
     # Textual is a large import that a headless demo does without.
     from ...config.loading import load_fleet
-    from ...controller.tmux import TmuxTerminals
+    from ...controller.servers import FleetTerminals
     from ..app import HhmrsApp, fitting_glyphs
     from ..daemon_source import DaemonSource
 
-    terminals = TmuxTerminals(f"hhmrs-{room.state.fleet}", room.state.tmux_conf)
+    terminals = FleetTerminals(room.state.fleet, room.state.tmux_conf)
     source = DaemonSource(room.state, load_fleet(room.config), terminals)
     try:
         app = HhmrsApp(source, fitting_glyphs())

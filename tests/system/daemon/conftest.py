@@ -22,6 +22,7 @@ import yaml
 from hhmrs.config.paths import StateDir
 from hhmrs.controller.ledger import LedgerReader
 from hhmrs.controller.ports import Event
+from hhmrs.controller.sockets import socket_folder, sockets_on_disk
 
 AGENTS = Path(__file__).parents[2] / "agents"
 
@@ -148,16 +149,21 @@ class Fleet:
             self.run("down", "--kill", timeout=30)
         with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
             self.holder().kill()
-        pid = self.tmux("display-message", "-p", "#{pid}").strip()
-        for pane_pid in [p for _, p in self.panes().values()]:
+        for socket in sockets_on_disk(self.name):
+            self._end_server(socket)
+
+    def _end_server(self, socket: str) -> None:
+        where = ["tmux", "-L", socket, "-N"]
+        listing = [*where, "list-panes", "-a", "-F", "#{pid} #{pane_pid}"]
+        told = subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split()
+        for pane_pid in map(int, told[1::2]):
             with contextlib.suppress(psutil.Error):
                 for child in [*psutil.Process(pane_pid).children(recursive=True), psutil.Process(pane_pid)]:
                     child.kill()
-        if pid:
+        if told:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
-        socket = Path(os.environ.get("TMUX_TMPDIR", "/tmp")) / f"tmux-{os.getuid()}" / f"hhmrs-{self.name}"
-        socket.unlink(missing_ok=True)
+                os.kill(int(told[0]), signal.SIGKILL)
+        (socket_folder() / socket).unlink(missing_ok=True)
 
 
 def gone(pid: int) -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from hhmrs.config.loading import load_fleet
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.servers import FleetTerminals
 from hhmrs.tui.app import HhmrsApp
 from hhmrs.tui.daemon_source import DaemonSource
 from hhmrs.tui.looks import Glyphs
@@ -255,7 +255,7 @@ def test_nothing_an_agent_says_reaches_the_terminal_as_more_than_text(make_fleet
 async def test_the_screen_shows_it_and_lives(make_fleet: Any) -> None:
     fleet = _shouting(make_fleet)
     spec = load_fleet(fleet.config)
-    source = DaemonSource(fleet.state, spec, TmuxTerminals(f"hhmrs-{fleet.name}", fleet.state.tmux_conf))
+    source = DaemonSource(fleet.state, spec, FleetTerminals(fleet.name, fleet.state.tmux_conf))
     app = HhmrsApp(source, Glyphs())
     async with app.run_test(size=(140, 40), notifications=True) as pilot:
 

@@ -1,0 +1,305 @@
+"""Whose a changed file is: sorts what was heard, asks git, tells each agent's newest change now and then."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .ignoring import RULES, GitIgnores, trivial
+
+log = logging.getLogger(__name__)
+
+EmitFile = Callable[[str, str, float], None]
+"""Called with an agent, a path relative to its workspace, and when it changed (seconds since 1970)."""
+
+MOST_NEWS = 200_000
+"""Paths that may wait to be judged. Each is there once, however often it changed."""
+MOST_PENDING = 2_000
+AT_ONCE = 500
+"""Paths that git is asked about in one call."""
+BUSY_FOR = 10.0
+PER_SECOND = 200
+"""Changes told in a second, all agents together: with more of them busy, each is told of less often."""
+LONGEST = 5.0
+SHARED_EVERY = 1.0
+"""Between two words about a shared workspace: to tell whose a change is, processes are looked at."""
+
+
+class Writers(Protocol):
+    def who(self, agents: Collection[str], written: Sequence[str]) -> Mapping[str, str]:
+        """For each agent that wrote to one of these files, newest last, for certain: the newest such file."""
+        ...
+
+
+class Watching(Protocol):
+    """What watches the folders."""
+
+    def add(self, root: str, ignored: set[str], asked: int) -> None:
+        """Watch that root, telling what changes after `asked` (ns since 1970)."""
+
+    def drop(self, root: str) -> None: ...
+
+    def pass_over(self, root: str, folders: Iterable[str], *, only: bool) -> None:
+        """Do not watch these folders of that root either; with `only`, but again all others that it has."""
+
+
+@dataclass(slots=True, eq=False)
+class Shared:
+    """One workspace. `agents`: whose it is. `pending`, and of these `kept`: path to whether it was written
+    to, newest last. `news`: rules of ignoring changed in it."""
+
+    path: str
+    agents: set[str] = field(default_factory=set)
+    asked: int = 0
+    pending: dict[str, bool] = field(default_factory=dict)
+    kept: dict[str, bool] = field(default_factory=dict)
+    news: bool = False
+    told: float = float("-inf")
+
+
+class Crediting:
+    """One thread that turns what is heard of all workspaces into words about agents.
+
+    After a change it waits `settle` seconds, so that a burst is told once; the next word of the same
+    workspace comes the later the more workspaces are busy. Thread-safe."""
+
+    def __init__(
+        self,
+        emit: EmitFile,
+        watching: Watching,
+        writers: Writers | None,
+        settle: float,
+        counts: Callable[[str, str], bool],
+    ) -> None:
+        self._emit = emit
+        self._counts = counts
+        self._watching = watching
+        self._writers = writers
+        self._settle = settle
+        self._lock = threading.RLock()
+        self._shared: dict[str, Shared] = {}
+        self._ours: set[str] = set()
+        self._ignores = GitIgnores()
+        self._changes: dict[tuple[str, str], bool] = {}
+        # A lock of its own: whoever hears holds one of watchdog's, which is taken under the other of ours.
+        self._intake = threading.Lock()
+        self._flooded = False
+        self._arrivals: deque[Shared] = deque()
+        self._over = threading.Event()
+        self._news = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="hhmrs-workspaces", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._news.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # -- from any thread ----------------------------------------------------------------------------------
+
+    def join(self, agent: str, place: str) -> None:
+        """`place` is this agent's workspace from now on; it may be others' too."""
+        with self._lock:
+            shared = self._shared.get(place)
+            if shared is not None and agent in shared.agents:
+                return
+            self.leave(agent)
+            if shared is None or not shared.agents:
+                shared = self._shared[place] = Shared(place, asked=time.time_ns())
+                self._arrivals.append(shared)
+                self._news.set()
+            shared.agents.add(agent)
+
+    def leave(self, agent: str) -> None:
+        """It has no workspace any more."""
+        with self._lock:
+            left = [shared for shared in self._shared.values() if agent in shared.agents]
+            for shared in left:
+                shared.agents.discard(agent)
+                if not shared.agents:
+                    del self._shared[shared.path]
+                    self._watching.drop(shared.path)
+
+    def agents_of(self, place: str) -> list[str]:
+        with self._lock:
+            shared = self._shared.get(place)
+            return sorted(shared.agents) if shared else []
+
+    def ours(self, paths: Iterable[str]) -> None:
+        with self._lock:
+            self._ours = {*self._ours, *paths}
+
+    def is_ours(self, path: str) -> bool:
+        """Whether that very path is one of ours."""
+        return path in self._ours
+
+    def heard(self, root: str, path: str, *, written: bool) -> None:
+        """Something changed. `written`: bytes of a file, by a write."""
+        with self._intake:
+            if len(self._changes) < MOST_NEWS or (root, path) in self._changes:
+                self._changes[root, path] = self._changes.pop((root, path), False) or written
+            elif not self._flooded:
+                self._flooded = True
+                log.warning("more than %d files changed at once; further ones are passed over", MOST_NEWS)
+        self._news.set()
+
+    @property
+    def at_rest(self) -> bool:
+        return not self._arrivals
+
+    # -- on our own thread --------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        wait: float | None = None
+        while not self._over.is_set():
+            if self._news.wait(wait):
+                self._news.clear()
+                self._welcome()
+                if self._changes and self._over.wait(self._settle):
+                    return
+            try:
+                wait = self._turn()
+            except Exception:
+                log.exception("changed files could not be credited")
+                wait = LONGEST
+
+    def _welcome(self) -> None:
+        """Have new workspaces watched, without what their rules ignore."""
+        while self._arrivals:
+            ready: list[tuple[Shared, set[str]]] = []
+            # First all of them: two threads that read folders take the interpreter from each other.
+            for shared in list(self._arrivals):
+                if self._over.is_set():
+                    return
+                ready.append((shared, self._ignores.folders(shared.path)))
+            for shared, ignored in ready:
+                with self._lock:
+                    if self._shared.get(shared.path) is shared:
+                        self._watching.add(shared.path, ignored, shared.asked)
+                self._arrivals.popleft()
+
+    def _turn(self) -> float | None:
+        """Sort, judge, tell; seconds until there is more to tell, None if nothing waits."""
+        with self._intake:
+            changes, self._changes = self._changes, {}
+            self._flooded = False
+        for (root, path), written in changes.items():
+            self._sort(root, path, written)
+        now = time.monotonic()
+        with self._lock:
+            everyone = list(self._shared.values())
+        waiting = [shared for shared in everyone if shared.pending or shared.kept or shared.news]
+        busy = len(waiting) + sum(now - shared.told < BUSY_FOR for shared in everyone)
+        hold = min(LONGEST, max(self._settle, busy / PER_SECOND))
+        later: list[float] = []
+        for shared in waiting:
+            due = shared.told + (hold if len(shared.agents) < 2 else max(hold, SHARED_EVERY))
+            if due > now:
+                later.append(due - now)
+                continue
+            self._apply_rules(shared)
+            self._judge(shared)
+            self._tell(shared, now)
+        return min(later, default=None)
+
+    def _sort(self, root: str, path: str, written: bool) -> None:
+        shared = self._shared.get(root)
+        if shared is None or len(path) <= len(root):
+            return
+        name = os.path.basename(path)
+        if name in RULES:
+            self._ignores.forget(path)
+            shared.news = True
+        if trivial(path[len(root) + 1 :].split("/")) or self._below_ours(root, path):
+            return
+        if self._innermost(path) is not shared:
+            return
+        shared.pending[path] = shared.pending.pop(path, False) or written
+        if len(shared.pending) >= MOST_PENDING:
+            self._judge(shared)
+
+    def _below_ours(self, root: str, path: str) -> bool:
+        while self._ours and len(path) > len(root):
+            if path in self._ours:
+                return True
+            path = os.path.dirname(path)
+        return False
+
+    def _innermost(self, path: str) -> Shared | None:
+        while True:
+            found = self._shared.get(path)
+            above = os.path.dirname(path)
+            if found is not None or above == path:
+                return found
+            path = above
+
+    def _apply_rules(self, shared: Shared) -> None:
+        """The rules changed: what they ignore by now is no longer watched, what they no longer ignore is."""
+        if shared.news:
+            shared.news = False
+            self._watching.pass_over(shared.path, self._ignores.folders(shared.path), only=True)
+
+    def _judge(self, shared: Shared) -> None:
+        """Of what is pending keep the newest that count, asking git about no more than it takes."""
+        paths = list(shared.pending)
+        wanted = 1 if len(shared.agents) <= 1 else AT_ONCE
+        kept: list[str] = []
+        while paths and len(kept) < wanted:
+            # What a look found, and no event told, is in no order of time.
+            asked, paths = sorted(paths[-AT_ONCE:], key=changed_at), paths[:-AT_ONCE]
+            # A workspace is its agent's, whatever the repository around it says of it.
+            folders = set(map(os.path.dirname, asked)) - {shared.path}
+            ignored = self._ignores.ignored([*asked, *folders])
+            kept = [path for path in asked if self._is_work(shared, path, ignored)] + kept
+            folders = {path for path in ignored if os.path.isdir(path) and not os.path.islink(path)}
+            if folders:
+                self._watching.pass_over(shared.path, folders, only=False)
+        shared.kept.update((path, shared.pending[path]) for path in kept[-AT_ONCE:])
+        while len(shared.kept) > AT_ONCE:
+            del shared.kept[next(iter(shared.kept))]
+        shared.pending.clear()
+
+    def _is_work(self, shared: Shared, path: str, ignored: set[str]) -> bool:
+        if ignored.intersection((path, os.path.dirname(path))):
+            return False
+        below = path[len(shared.path) + 1 :]
+        return any(self._counts(agent, below) for agent in shared.agents.copy())
+
+    def _tell(self, shared: Shared, now: float) -> None:
+        kept, shared.kept = shared.kept, {}
+        with self._lock:
+            agents = sorted(shared.agents)
+        if not kept or not agents or self._over.is_set():
+            return
+        shared.told = now
+        if len(agents) == 1:
+            self._say(shared.path, agents[0], next(reversed(kept)))
+        elif self._writers is not None:
+            written = [path for path, by_write in kept.items() if by_write]
+            for agent, path in self._writers.who(agents, written).items():
+                self._say(shared.path, agent, path)
+
+    def _say(self, root: str, agent: str, path: str) -> None:
+        try:
+            self._emit(agent, path[len(root) + 1 :], changed_at(path))
+        except Exception:
+            log.exception("agent %s: a change of %r could not be passed on", agent, path)
+
+
+def changed_at(path: str) -> float:
+    """When it, or if it is gone its folder, changed last: seconds since 1970; now if nobody knows."""
+    for place in (path, os.path.dirname(path)):
+        try:
+            return os.lstat(place).st_ctime
+        except OSError:
+            continue
+    return time.time()

@@ -1,0 +1,75 @@
+"""What a pane says of itself: its title, the program in front, the folder it works in.
+
+All of it is hostile text; it is made inert and short here. The program and the folder are read from /proc:
+tmux would do the same for every pane on each question, and takes our launcher for the program.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from ..healing.repeats import strip_escapes
+
+_SPINNER = r"[\u2800-\u28ff◐◓◑◒◴◷◶◵✳✽✶✻✢·•⬝■□▪▫░▒▓█]|(?<!\S)[|/\\-](?!\S)"
+_CLOCK = r"\d+(?::\d\d)+(?:\.\d+)?|\d+(?:\.\d+)?\s?(?:%|ms|[smhd])(?!\w)"
+_RESTLESS = re.compile(f"{_SPINNER}|{_CLOCK}")
+_SPACE = re.compile(r"\s+")
+_TITLE_KEPT = 256
+_FOLDER_KEPT = 1024
+_PROGRAM_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """`program` and `folder` are empty where the system does not say."""
+
+    title: str = ""
+    program: str = ""
+    folder: str = ""
+
+    @property
+    def shape(self) -> tuple[str, str, str]:
+        """What must change for it to be news: a spinner, a clock or a percentage in a title is none."""
+        return _SPACE.sub(" ", _RESTLESS.sub("", self.title)).strip(), self.program, self.folder
+
+
+def label_of(title: str, pid: int) -> Label:
+    """The label of the pane titled `title` in which the process `pid` was started."""
+    program, folder = _front(pid)
+    return Label(_inert(title, _TITLE_KEPT), _inert(program, _PROGRAM_KEPT), _inert(folder, _FOLDER_KEPT))
+
+
+def _front(pid: int) -> tuple[str, str]:
+    """Name and folder of the program that has the terminal of process `pid`; empty where unknown."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    try:
+        group, front = int(fields[2]), int(fields[5])
+    except (IndexError, ValueError):
+        return "", ""
+    # Its own group in front means it itself, not the launcher that leads the group.
+    leader = front if front > 0 and front != group else pid
+    try:
+        folder = os.readlink(f"/proc/{leader}/cwd")
+    except OSError:
+        folder = ""
+    return _read(f"/proc/{leader}/comm").decode("utf-8", "replace").removesuffix("\n"), folder
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, 4096)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _inert(text: str, most: int) -> str:
+    clean = strip_escapes(text.encode("utf-8", "replace").decode())
+    return "".join(c if c.isprintable() else " " for c in clean[:most])

@@ -1,0 +1,193 @@
+"""What the process table and our own steps say: an attempt began, was found again, works, ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config.fleet import AgentSpec
+from . import evidence as e
+from .agent import HELD, AgentState, Phase, Stage, Strategy
+from .attribute import cause_of_exit
+from .endings import fell, finished
+from .evolve_sight import seen_again
+from .judge import life, progress, traced
+from .repeats import hashed, learn
+from .replacing import replace
+from .transitions import ERRANDS, Change, anew, answer, close_task, end_attempt, enter, event, open_incident
+
+
+def started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
+    if ev.attempt != s.attempt:
+        return Change(s)
+    s = anew(
+        replace(
+            s,
+            pid=ev.pid,
+            created=ev.created,
+            pane=ev.pane,
+            socket=ev.socket,
+            alive=True,
+            stopped=False,
+            stopped_child="",
+            moved=None,
+            started=ev.at,
+            ready=spec.liveness == ("process",) and spec.ready is None,
+            says="",
+            screen="",
+            flips=(),
+            flip_held=False,
+            progress=None,
+            limited_until=None,
+        ),
+        ev.at,
+    )
+    seat = spec.seats[s.seat]
+    change = Change(
+        s,
+        (
+            event(
+                s,
+                "agent_started",
+                ev.at,
+                attempt=s.attempt,
+                pid=ev.pid,
+                profile=seat.profile.name,
+                model=seat.model,
+            ),
+        ),
+    )
+    recovery = s.recovery
+    if recovery is None or recovery.stage is not Stage.STARTING:
+        return change.then(seen_again(s, e.SeenAgain(s.id, ev.at), spec))
+    if recovery.strategy is None:
+        done = end_attempt(s, ev.at, ok=True, why=f"started as pid {ev.pid}")
+        if s.phase in HELD:
+            return change.then(done)
+        return change.then(done).then(enter(done.state, Phase.STARTING, ev.at))
+    verifying = replace(
+        recovery, stage=Stage.VERIFYING, issued=True, began=ev.at, due=ev.at + spec.policy.verify_within
+    )
+    seen = replace(s, recovery=verifying, before_unknown=None)
+    return change.then(enter(seen, Phase.RECOVERING, ev.at, "a new attempt is seen"))
+
+
+def adopted(s: AgentState, ev: e.ProcessAdopted, spec: AgentSpec) -> Change:
+    seen = replace(s, pid=ev.pid, created=ev.created, pane=ev.pane, socket=ev.socket, alive=True)
+    s = anew(seen, ev.at)
+    change = Change(s, (event(s, "agent_adopted", ev.at, attempt=s.attempt, pid=ev.pid),))
+    recovery = s.recovery
+    if recovery and recovery.stage is Stage.STARTING and ev.attempt == s.attempt:
+        # The daemon died between starting the attempt and writing that it had.
+        begun = e.ProcessStarted(s.id, ev.at, ev.attempt, ev.pid, ev.created, ev.pane, ev.socket)
+        return change.then(started(s, begun, spec))
+    if recovery and recovery.stage is Stage.VERIFYING:
+        again = replace(recovery, began=ev.at, due=ev.at + spec.policy.verify_within)
+        change = change.then(Change(replace(s, recovery=again)))
+    return change.then(seen_again(change.state, e.SeenAgain(s.id, ev.at), spec))
+
+
+def exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
+    if ev.attempt != s.attempt or not s.alive:
+        return Change(s)
+    ours = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+    # A program that ends, in whatever way, because its terminal went says nothing of its work.
+    hung_up = ev.lost and (ev.status in (None, 0, 129) or ev.signal == 1)
+    if hung_up:
+        cause, detail = "tmux_lost", "its terminal is gone"
+    elif ev.status == 0:
+        cause, detail = "unknown", "exit 0"
+    else:
+        cause, detail = cause_of_exit(ev.status, ev.signal, ev.tail, spec.seats[s.seat].profile)
+    # Its last words come again with the next attempt that dies of the same.
+    _, memory = learn(s.memory, hashed(ev.tail), starting=True)
+    gone: dict[str, Any] = {"alive": False, "stopped": False, "stopped_child": "", "moved": None}
+    s = replace(s, cpu_pct=0.0, memory_mb=0.0, threads=0, memory=memory, **gone)
+    note = event(
+        s,
+        "agent_exited",
+        ev.at,
+        status=ev.status,
+        signal=ev.signal,
+        cause="ended by us" if ours else cause,
+        attempt=s.attempt,
+    )
+    change = Change(s, (note,))
+    if ours or s.phase in HELD:
+        return change
+    if s.phase is Phase.UNKNOWN:
+        back = s.before_unknown or Phase.EXITED
+        change = change.then(enter(replace(s, before_unknown=None), back, ev.at))
+    if ev.status == 0 and not hung_up and spec.restart != "permanent":
+        return change.then(finished(change.state, ev.at, "exit 0"))
+    if spec.restart == "temporary":
+        change = change.then(end_attempt(change.state, ev.at, ok=False, why=detail))
+        change = change.then(close_task(change.state, ev.at, done=False, why=detail))
+        return change.then(enter(change.state, Phase.EXITED, ev.at, detail))
+    return change.then(fell(change.state, ev.at, "exited", cause, detail, spec))
+
+
+def measured(s: AgentState, ev: e.ProcessMeasured, spec: AgentSpec) -> Change:
+    if ev.at < s.started:
+        return Change(s)  # it was of the process before
+    seen: dict[str, Any] = {
+        "trace": traced(s.trace, "process", ev.at),
+        "cpu_pct": ev.cpu_pct,
+        "memory_mb": ev.memory_mb,
+        "threads": ev.threads,
+        "stopped": ev.stopped,
+        "stopped_child": ev.stopped_child,
+        "moved": ev.moved,
+    }
+    if not s.alive:
+        return Change(replace(s, **seen))
+    grown_at = ev.at if ev.looked_before is None else max(ev.looked_before, s.started)
+    if any(age <= spec.policy.tool_timeout for age in ev.busy_children):
+        return progress(s, grown_at, "cpu", "a child process worked", spec, **seen)
+    return life(s, grown_at, "cpu", spec, **seen) if ev.cpu_grew else Change(replace(s, **seen))
+
+
+def step(s: AgentState, ev: e.StepFinished, spec: AgentSpec) -> Change:
+    if s.errand and ev.key == s.errand.key:
+        return _errand_over(s, ev)
+    recovery = s.recovery
+    if recovery is None or ev.key != recovery.key:
+        return Change(s)
+    if recovery.stage is Stage.CLEARING:
+        return _cleared(s, ev)
+    if recovery.stage is Stage.STARTING and not ev.ok:
+        return fell(s, ev.at, "exited", "permission" if ev.denied else "crash", ev.why, spec)
+    if recovery.stage is Stage.VERIFYING and not ev.ok:
+        return end_attempt(s, ev.at, ok=False, why=ev.why)
+    # Typing takes its time; what comes in reply to the keys comes after the last of them.
+    return Change(replace(s, typed_at=ev.at) if recovery.strategy is Strategy.NUDGE else s)
+
+
+def _cleared(s: AgentState, ev: e.StepFinished) -> Change:
+    """The old tree is seen dead and its inbox drained: the next attempt may begin."""
+    recovery = s.recovery
+    assert recovery is not None
+    if not ev.ok:
+        s = replace(s, undead=s.undead or ev.undead)
+        change = end_attempt(s, ev.at, ok=False, why=ev.why)
+        return change.then(open_incident(change.state, ev.at, "exited", "unknown", ev.why))
+    state = replace(
+        s,
+        alive=False,
+        pid=None,
+        attempt=s.attempt + 1,
+        seat=recovery.seat,
+        resumable=ev.resumable,
+        recovery=replace(recovery, stage=Stage.STARTING, issued=False),
+    )
+    return Change(state)
+
+
+def _errand_over(s: AgentState, ev: e.StepFinished) -> Change:
+    errand = s.errand
+    assert errand is not None
+    change = Change(replace(s, errand=None))
+    if errand.order:
+        change = change.noting(answer(s, ev.at, errand.order, ERRANDS[errand.kind], ev.ok, ev.why or "done"))
+    elif not ev.ok:
+        change = change.noting(event(s, "agent_errand_failed", ev.at, errand=errand.kind, why=ev.why))
+    return change

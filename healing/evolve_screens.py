@@ -1,0 +1,44 @@
+"""What its screen shows, by the profile's rules, and whether its `ready` probe passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config.fleet import AgentSpec
+from . import evidence as e
+from .agent import AgentState, Phase, Stage
+from .flapping import ASKS, follow_screen
+from .replacing import replace
+from .transitions import RESTS, Change, giving_way, recovered, settle
+
+
+def screen(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
+    if ev.phase == "ready":
+        return probed(s, e.ReadyProbed(s.id, ev.at, True), spec)
+    if not s.alive or giving_way(s):
+        return Change(s)
+    shown: dict[str, Any] = {"screen": ev.phase, "limited_until": ev.until if ev.phase == "limited" else None}
+    if ev.phase in ASKS:
+        shown["ready"] = True
+    if ev.phase == "busy" and s.says in RESTS:
+        shown["says"] = ""  # said before it began to work again
+    return follow_screen(replace(s, **shown), ev.at, spec, ev.rule)
+
+
+def cleared(s: AgentState, ev: e.ScreenCleared, spec: AgentSpec) -> Change:
+    s = replace(s, screen="", limited_until=None)
+    return follow_screen(s, ev.at, spec, "the screen shows it no more")
+
+
+def probed(s: AgentState, ev: e.ReadyProbed, _: AgentSpec) -> Change:
+    if not ev.ok or not s.alive:
+        return Change(s)
+    s = replace(s, ready=True)
+    recovery = s.recovery
+    if recovery and recovery.stage is Stage.VERIFYING:
+        # Up is not the same as at work: with a task open only progress proves the attempt.
+        if recovery.ended and s.task is None:
+            change = recovered(s, ev.at, "its ready probe passes")
+            return change.then(settle(change.state, ev.at))
+        return Change(s)
+    return settle(s, ev.at, "ready") if s.phase is Phase.STARTING else Change(s)

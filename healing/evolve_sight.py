@@ -1,0 +1,67 @@
+"""Whether we see the agent at all, who else looks at it, and whether we ourselves were awake."""
+
+from __future__ import annotations
+
+from ..config.fleet import AgentSpec
+from . import evidence as e
+from .agent import HELD, AgentState, Phase, Stage
+from .replacing import replace
+from .transitions import Change, anew, answered, enter, event, giving_way, later, settled_phase
+
+TYPED_KEPT = 4
+
+
+def person(s: AgentState, ev: e.PersonPresent, spec: AgentSpec) -> Change:
+    if ev.attached == s.attached:
+        return Change(s)
+    note = event(s, "operator_attached" if ev.attached else "operator_detached", ev.at)
+    state = replace(s, attached=ev.attached)
+    if ev.attached:
+        return Change(state, (note,))
+    # Whatever the agent did not do while a person held it is not held against it; and what is shown now is
+    # the echo of the person's last keys, and the pane at its own size again.
+    return Change(_given_time(replace(anew(state, ev.at), typed_at=ev.at), ev.at, spec), (note,))
+
+
+def typed(s: AgentState, ev: e.Typed, spec: AgentSpec) -> Change:
+    s = replace(s, typed=(*s.typed, ev.text[:4000])[-TYPED_KEPT:], typed_at=ev.at)
+    if s.phase is not Phase.WAITING:
+        return Change(s)
+    s = replace(s, says="" if s.says == "awaiting_approval" else s.says)
+    if s.screen == "waiting":
+        return Change(s)  # answered is what its screen does not ask any more
+    return answered(s, ev.at, spec.policy.verify_within, "answered")
+
+
+def unseen(s: AgentState, ev: e.Unseen, _: AgentSpec) -> Change:
+    if s.phase in HELD or s.phase is Phase.UNKNOWN or not s.alive:
+        return Change(s)
+    return enter(replace(s, before_unknown=s.phase), Phase.UNKNOWN, ev.at, ev.why)
+
+
+def seen_again(s: AgentState, ev: e.SeenAgain, spec: AgentSpec) -> Change:
+    if s.phase is not Phase.UNKNOWN:
+        return Change(s)
+    back = s.before_unknown or Phase.WORKING
+    s = _given_time(anew(replace(s, before_unknown=None), ev.at), ev.at, spec)
+    if s.alive and not giving_way(s) and settled_phase(s) in (Phase.WAITING, Phase.LIMITED):
+        back = settled_phase(s)  # what it asked, or its screen showed, meanwhile
+    return enter(s, back, ev.at, "seen again")
+
+
+def _given_time(s: AgentState, at: float, spec: AgentSpec) -> AgentState:
+    """An attempt that could not be watched has all its time to prove itself before it, from `at` on."""
+    if s.recovery is None or s.recovery.stage is not Stage.VERIFYING:
+        return s
+    return replace(s, recovery=replace(s.recovery, due=at + spec.policy.verify_within))
+
+
+def stalled_ourselves(s: AgentState, ev: e.SupervisorStalled, _: AgentSpec) -> Change:
+    """We slept: move every clock of ours on by as much, so that nobody's silence counts."""
+    gap = ev.gap
+    s = later(s, gap, ev.at)
+    if s.task and s.task.ticking_since is not None:
+        s = replace(s, task=replace(s.task, ticking_since=s.task.ticking_since + gap))
+    if s.recovery and s.recovery.due:
+        s = replace(s, recovery=replace(s.recovery, due=s.recovery.due + gap, began=s.recovery.began + gap))
+    return Change(s)

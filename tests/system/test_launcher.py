@@ -1,0 +1,98 @@
+"""The launcher ends as its command ended: its report, tmux and whoever waits for it are told the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hhmrs.config.paths import StateDir
+from hhmrs.controller.launching import launcher_words, read_report
+from hhmrs.controller.ports import PaneView
+from hhmrs.controller.tmux import TmuxTerminals
+
+CODES = (0, 1, 2, 3, 125, 126, 127, 128, 129, 137, 143, 200, 254, 255)
+DEADLY = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+    "TERM", "XCPU", "XFSZ", "VTALRM", "PROF", "SYS", "RTMIN", "RTMAX",
+]  # fmt: skip
+ENDINGS = [*((code, None) for code in CODES), *((None, int(signal.Signals[f"SIG{n}"])) for n in DEADLY)]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    found = StateDir(tmp_path / "state", "f")
+    found.create()
+    return found
+
+
+def _words(state: StateDir, agent: str, status: int | None, number: int | None) -> list[str]:
+    # Python ignores SIGPIPE and SIGXFSZ and catches SIGINT; the launcher hands on none of that.
+    end = ["sh", "-c", f"exit {status}"] if number is None else ["sh", "-c", f"kill -{number} $$; sleep 9"]
+    return launcher_words(state, agent, 1, "f:a", end, {})
+
+
+@pytest.mark.parametrize(("status", "number"), ENDINGS)
+def test_whoever_waits_for_the_launcher_sees_the_end_of_its_command(
+    state: StateDir, status: int | None, number: int | None
+) -> None:
+    done = subprocess.run(_words(state, "a", status, number), capture_output=True, timeout=20, check=False)
+    assert done.returncode == (status if number is None else -number)
+    report = read_report(state, "a")
+    assert report is not None
+    assert (report.status, report.signal) == (status, number)
+
+
+def test_tmux_and_the_report_agree_about_every_end(
+    state: StateDir,
+    terminals: TmuxTerminals,
+    tmp_path: Path,
+    environment: dict[str, str],
+    wait_until: Callable[..., None],
+) -> None:
+    wanted = {f"a{n}": ending for n, ending in enumerate(ENDINGS)}
+    for agent, ending in wanted.items():
+        terminals.respawn(agent, _words(state, agent, *ending), str(tmp_path), environment, 1)
+    server = terminals.server_pid()
+    assert server is not None
+
+    def known() -> dict[str, PaneView]:
+        # Some builds of tmux before 3.6 lose the signal that a child has ended.
+        os.kill(server, signal.SIGCHLD)
+        ended = (pane for pane in terminals.panes() if pane.status is not None or pane.signal is not None)
+        return {pane.agent: pane for pane in ended}
+
+    wait_until(lambda: len(known()) == len(wanted), deadline=30, what="tmux knows every end")
+    assert {agent: (pane.status, pane.signal) for agent, pane in known().items()} == wanted
+    reports = {agent: read_report(state, agent) for agent in wanted}
+    assert {agent: (r.status, r.signal) for agent, r in reports.items() if r} == wanted
+
+
+def test_a_signal_to_the_launcher_reaches_the_command_and_its_own_choice_of_end_counts(
+    state: StateDir, wait_until: Callable[..., None]
+) -> None:
+    script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    words = launcher_words(state, "a", 1, "f:a", ["sh", "-c", script], {})
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.terminate()
+        assert process.wait(timeout=10) == 7
+    report = read_report(state, "a")
+    assert report is not None
+    assert (report.status, report.signal) == (7, None)
+
+
+def test_a_command_that_cannot_be_run_ends_as_a_shell_says_it(state: StateDir, tmp_path: Path) -> None:
+    for command, status in ((["no-such-command-here"], 127), ([str(tmp_path)], 126)):
+        words = launcher_words(state, "a", 1, "f:a", command, {})
+        done = subprocess.run(words, capture_output=True, timeout=10, check=False, text=True)
+        assert done.returncode == status
+        assert "cannot run" in done.stderr
+        report = read_report(state, "a")
+        assert report is not None
+        assert (report.pid, report.status) == (None, status)
