@@ -20,9 +20,10 @@ from .leftovers import end_leftovers
 from .looking import LINES_KEPT, Looker, Watched, shown, words_for
 from .means import Means
 from .pace import Budget
-from .ports import Clock, Emit, Identity, Terminals
+from .ports import Clock, Emit, Identity
 from .processes import alive, identify
 from .screens import ScreenReader
+from .tmux import TmuxTerminals
 from .tmux_control import ControlClient, ControlLate, ControlLost, ControlRefused
 from .tmux_words import ROW_FORMAT, Row, read_rows
 from .ttys import TtyWatch
@@ -56,7 +57,7 @@ class Observer:
 
     def __init__(
         self,
-        terminals: Terminals,
+        terminals: TmuxTerminals,
         emit: Emit,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
@@ -71,6 +72,7 @@ class Observer:
         on_server_lost: Callable[[], None] | None = None,
     ) -> None:
         self._socket = terminals.socket
+        self._still = terminals.still
         self._tmux = tmux
         self._emit = emit
         self._clock = clock
@@ -211,10 +213,23 @@ class Observer:
 
     async def _connect(self, link: ControlClient) -> None:
         try:
-            await link.connect(self._late)
+            await self._attach(link)
         except ControlLate as late:
             await self._sit_out(link, late)
         self._sweep_at = self._loop.time()
+
+    async def _attach(self, link: ControlClient) -> None:
+        """Connect while no session comes or goes: TmuxTerminals.still."""
+        waiting = self._loop.run_in_executor(None, self._still.acquire)
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            waiting.add_done_callback(lambda _: self._still.release())
+            raise
+        try:
+            await link.connect(self._late)
+        finally:
+            self._still.release()
 
     async def _look_around(self, link: ControlClient) -> None:
         if link.why_lost:

@@ -7,6 +7,7 @@ with a deadline and no limit of length. Listing is one call of our own, for libt
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -96,6 +97,9 @@ class TmuxTerminals:
         self._engine: TmuxEngine = engine or self._starter
         self._server = EngineServer(socket, tmux, self._engine)
         self._pastes = 0
+        self.still = threading.Lock()
+        """Held while sessions come or go, and while a control client attaches. tmux (seen in 3.3a) tells such
+        news to clients that have only half attached too, and dies of it, and all agents in it."""
 
     # -- the server -----------------------------------------------------------------------------
 
@@ -162,7 +166,8 @@ class TmuxTerminals:
         return said[2:]
 
     def _make_hub(self) -> None:
-        made = self._engine.run(["new-session", "-d", "-s", HUB, *_SIZE, "--", *_PLACEHOLDER])
+        with self.still:
+            made = self._engine.run(["new-session", "-d", "-s", HUB, *_SIZE, "--", *_PLACEHOLDER])
         if made.returncode and not self._server.has_session(HUB):
             raise self._refused(made)
 
@@ -172,7 +177,8 @@ class TmuxTerminals:
         # Two starters may meet; the loser's new-session finds the hub made. And now and then a fresh server
         # ends at once, when a client that was waiting for one gives up just then.
         for pause in (0.05, 0.1, 0.2, 0.0):
-            started = self._starter.start(self._conf, words, server_environment())
+            with self.still:
+                started = self._starter.start(self._conf, words, server_environment())
             if not started.returncode or self._server.has_session(HUB):
                 return
             time.sleep(pause)
@@ -188,8 +194,10 @@ class TmuxTerminals:
         if not Path(cwd).is_dir():
             raise TerminalsError(f"the folder {cwd!r} of agent {agent} is missing; make it first")
         pane, making = self._room_for(agent)
+        if making:
+            with self.still:
+                self._say(*making)
         said = self._say(
-            *making,
             ["set-option", "-p", "-t", pane, "@hhmrs_agent", agent],
             ["set-option", "-p", "-t", pane, "@hhmrs_attempt", str(attempt)],
             # Lines of the attempt before would be taken for this one's.
@@ -253,7 +261,8 @@ class TmuxTerminals:
         """Remove the agent's session; nothing to do when there is none."""
         check_agent(agent)
         if self.server_pid() is not None and self._server.has_session(agent):
-            self._say(["kill-session", "-t", f"={agent}"])
+            with self.still:
+                self._say(["kill-session", "-t", f"={agent}"])
 
     def _pane(self, agent: str) -> str:
         found = self.pane_of(agent)
@@ -273,7 +282,8 @@ class TmuxTerminals:
         return self._say(window)[0], []
 
     def _leave_copy_mode(self, pane: str) -> None:
-        self._say(["if-shell", "-F", "-t", pane, "#{pane_in_mode}", f"send-keys -X -t {pane} cancel"])
+        with self.still:
+            self._say(["if-shell", "-F", "-t", pane, "#{pane_in_mode}", f"send-keys -X -t {pane} cancel"])
 
     # -- words and answers ----------------------------------------------------------------------
 

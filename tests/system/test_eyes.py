@@ -352,3 +352,21 @@ async def test_control_clients_of_a_dead_daemon_are_ended_and_nobody_elses(
         for client in clients.values():
             client.kill()
             await asyncio.to_thread(client.communicate)
+
+
+async def test_the_server_survives_observers_that_come_while_sessions_do(sight: Sight) -> None:
+    """tmux 3.3a dies of news that it tells a client which has only half attached."""
+    server = await asyncio.to_thread(sight.terminals.server_pid)
+    for turn in range(12):
+        watching = asyncio.create_task(sight.open())
+        comers = [
+            asyncio.to_thread(
+                sight.terminals.respawn, f"a{turn}-{number}", ["cat"], str(sight.cwd), sight.environment, 1
+            )
+            for number in range(6)
+        ]
+        await asyncio.gather(*comers)
+        await (await watching).stop()
+        for number in range(6):
+            await asyncio.to_thread(sight.terminals.close, f"a{turn}-{number}")
+    assert await asyncio.to_thread(sight.terminals.server_pid) == server
