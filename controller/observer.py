@@ -63,7 +63,7 @@ class Observer:
         loop: asyncio.AbstractEventLoop,
         *,
         period: float = 1.0,
-        sweep: float = 5.0,
+        sweep: float = 8.0,
         late: float = 5.0,
         report: Callable[[str], Report | None] = lambda _: None,
         tmux: str = "tmux",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -136,6 +137,7 @@ class Supervision:
         self.sources = open_sources(Ground(self._emit, self.clock, self._observer, trees, ours))
         self.inbox.make_operator()
         self._adopt_all(await asyncio.to_thread(self.terminals.panes))
+        _keep_what_is_there()
         self._ready()
         async with asyncio.TaskGroup() as group:
             rounds = [group.create_task(c) for c in self._rounds(fastest)]
@@ -176,8 +178,12 @@ class Supervision:
             self.engine.reschedule_all()
 
     async def _metrics(self) -> None:
+        first = True
         while True:
             await asyncio.sleep(METRICS_EVERY)
+            if first:
+                first = False
+                _keep_what_is_there()
             try:
                 await asyncio.to_thread(self._ledger.refresh_metrics, self.clock.now())
             except LedgerError as error:
@@ -336,3 +342,11 @@ class Supervision:
         for happening in happenings:
             for sender, to, kind, text in comms_for(happening, titles, parents):
                 self.comms.write(happening.at, sender, to, kind, text)
+
+
+def _keep_what_is_there() -> None:
+    """What is alive now mostly lives as long as we do. Searched for garbage again and again, it stopped the
+    loop of a thousand agents for 70 ms each time. Called at the start and once a minute later, never often:
+    what is kept so is never searched again."""
+    gc.collect()
+    gc.freeze()
