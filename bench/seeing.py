@@ -41,9 +41,9 @@ PROBES = 30
 FLOODING = 10
 DEATHS = 100
 """Programs at most that are killed in one window; never more than a tenth of those that live."""
-CALM = 75.0
-"""Seconds after the start of a fleet in which nothing is measured: each pane and each workspace is looked at once
-for the first time, a few of them a second."""
+CALM = 0.075
+"""Seconds for each agent, after the start of all, in which nothing is measured: each pane and each workspace is
+looked at for the first time, a few of them a second."""
 SETTLE = 5.0
 """Seconds between a change of load and the figures."""
 START = 1.0
@@ -227,7 +227,7 @@ def measure(panes: int, loads: Sequence[str], seconds: float) -> dict[str, Any]:
         bench = Bench(place, panes)
         try:
             found: dict[str, Any] = {"panes": panes, "start_s": round(bench.up(), 1)}
-            time.sleep(CALM)
+            time.sleep(CALM * panes)
             for load in loads:
                 with bench.loaded(load):
                     time.sleep(SETTLE)

@@ -302,7 +302,7 @@ async def test_it_says_by_which_means_it_sees(sight: Sight, eventually: Eventual
     output, deaths = observer.means()
     assert (output.source, output.full, output.why) == ("output", True, "")
     assert "inotify" in output.how
-    assert "every 8 s" in output.how
+    assert "every 5 s" in output.how
     assert (deaths.source, deaths.full, deaths.how) == ("deaths", True, "a pidfd on each process")
 
 
