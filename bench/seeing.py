@@ -42,8 +42,8 @@ FLOODING = 10
 DEATHS = 100
 """Programs at most that are killed in one window; never more than a tenth of those that live."""
 CALM = 0.075
-"""Seconds for each agent, after the start of all, in which nothing is measured: each pane and each workspace is
-looked at for the first time, a few of them a second."""
+"""Seconds for each agent, after the start of all, in which nothing is measured: each pane and each workspace
+is looked at for the first time, a few of them a second."""
 SETTLE = 5.0
 """Seconds between a change of load and the figures."""
 START = 1.0
