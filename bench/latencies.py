@@ -25,10 +25,12 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Somebody knew it. `signal`: of a death, whether it is known by which signal."""
+    """Somebody knew it. `of`: when that was which they knew of. `signal`: of a death, whether it is known by
+    which signal."""
 
     kind: str
     at: float
+    of: float
     title: str | None = None
     signal: bool = False
 
@@ -50,7 +52,9 @@ def noted(path: Path, kinds: Mapping[str, str]) -> dict[str, list[News]]:
     found: dict[str, list[News]] = {}
     for x in lines(path):
         if x["kind"] in kinds:
-            news = News(kinds[x["kind"]], x["at"], x.get("title"), bool(x.get("signal")))
+            news = News(
+                kinds[x["kind"]], x["at"], x.get("of", x["at"]), x.get("title"), bool(x.get("signal"))
+            )
             found.setdefault(x["agent"], []).append(news)
     return found
 
@@ -65,7 +69,9 @@ def delays(signs: Sequence[Sign], news: Mapping[str, Sequence[News]]) -> dict[st
 
 def _delay(sign: Sign, news: Sequence[News]) -> float | None:
     for one in news:
-        if one.kind == sign.kind and one.at >= sign.at and one.title in (None, sign.text):
+        # A line printed just before may be told just after; half a millisecond is what the clocks differ by.
+        later = one.at >= sign.at and (sign.kind != "line" or one.of >= sign.at - 0.0005)
+        if one.kind == sign.kind and later and one.title in (None, sign.text):
             return (one.at - sign.at) * 1000
     return None
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from hhmrs.controller import supervision
 from hhmrs.controller.daemon import run_daemon
+from hhmrs.controller.ports import Clock
 from hhmrs.healing import evidence as e
 
 
@@ -33,14 +34,22 @@ def told(evidence: e.Evidence) -> dict[str, Any]:
             return {}
 
 
-def notes_to(path: Path, prefixes: tuple[str, ...]) -> Callable[[e.Evidence], None]:
+def notes_to(path: Path, prefixes: tuple[str, ...], clock: Clock) -> Callable[[e.Evidence], None]:
     out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def note(evidence: e.Evidence) -> None:
         if not evidence.agent.startswith(prefixes) and not isinstance(evidence, e.ProcessExited):
             return
         moment = time.monotonic()
-        line = {"kind": type(evidence).__name__, "agent": evidence.agent, "at": moment, **told(evidence)}
+        # What it says of: a look that comes late at something older is no news of what came meanwhile.
+        of = moment - max(0.0, clock.now() - evidence.at)
+        line = {
+            "kind": type(evidence).__name__,
+            "agent": evidence.agent,
+            "at": moment,
+            "of": of,
+            **told(evidence),
+        }
         os.write(out, json.dumps(line).encode() + b"\n")
 
     return note
@@ -52,7 +61,7 @@ def record(path: Path, prefixes: tuple[str, ...]) -> None:
     class Recorded(supervision.Supervision):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given)
-            self.engine.evidence_seen.append(notes_to(path, prefixes))
+            self.engine.evidence_seen.append(notes_to(path, prefixes, self.clock))
 
     # run_daemon looks the class up by its name, and not before it is called.
     supervision.Supervision = Recorded  # type: ignore[assignment, misc]

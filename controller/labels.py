@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from ..healing.repeats import strip_escapes
+from .process_table import content
 
 _SPINNER = r"[\u2800-\u28ff◐◓◑◒◴◷◶◵✳✽✶✻✢·•⬝■□▪▫░▒▓█]|(?<!\S)[|/\\-](?!\S)"
 _CLOCK = r"\d+(?::\d\d)+(?:\.\d+)?|\d+(?:\.\d+)?\s?(?:%|ms|[smhd])(?!\w)"
@@ -43,7 +44,7 @@ def label_of(title: str, pid: int) -> Label:
 
 def _front(pid: int) -> tuple[str, str]:
     """Name and folder of the program that has the terminal of process `pid`; empty where unknown."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    fields = content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     try:
         group, front = int(fields[2]), int(fields[5])
     except (IndexError, ValueError):
@@ -54,20 +55,7 @@ def _front(pid: int) -> tuple[str, str]:
         folder = os.readlink(f"/proc/{leader}/cwd")
     except OSError:
         folder = ""
-    return _read(f"/proc/{leader}/comm").decode("utf-8", "replace").removesuffix("\n"), folder
-
-
-def _read(path: str) -> bytes:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, 4096)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
+    return content(f"/proc/{leader}/comm").decode("utf-8", "replace").removesuffix("\n"), folder
 
 
 def _inert(text: str, most: int) -> str:

@@ -52,7 +52,7 @@ Table = Mapping[int, ProcessRow]
 
 def read_row(pid: int) -> ProcessRow | None:
     """The process `pid` now, or None."""
-    return _row(str(pid), _content(f"/proc/{pid}/stat"))
+    return _row(str(pid), content(f"/proc/{pid}/stat"))
 
 
 def _row(pid: str, raw: bytes) -> ProcessRow | None:
@@ -95,7 +95,7 @@ class TableReader:
                 said[pid] = before
                 rows[before[1].pid] = before[1]
                 continue
-            raw = _content(f"/proc/{pid}/stat")
+            raw = content(f"/proc/{pid}/stat")
             row = before[1] if before is not None and before[0] == raw else _row(pid, raw)
             if row is not None:
                 said[pid] = (raw, row)
@@ -144,7 +144,7 @@ def read_tag(pid: int) -> str | None:
     """The value of HHMRS_TOKEN in the environment of a process of our own user; "" when it has none.
 
     None: nobody can tell, since it has no environment (yet), or is not ours to read."""
-    held = _content(f"/proc/{pid}/environ", os.getuid())
+    held = content(f"/proc/{pid}/environ", os.getuid())
     if not held:
         return None
     if _TAG_FIELD not in held:
@@ -164,16 +164,16 @@ def _living(table: Table, skip: Collection[int]) -> Iterable[int]:
 
 def moved_bytes(pid: int) -> int | None:
     """Bytes the process has read and written so far, terminals and pipes included; None: not ours to know."""
-    fields = _content(f"/proc/{pid}/io").split(maxsplit=4)
+    fields = content(f"/proc/{pid}/io").split(maxsplit=4)
     return int(fields[1]) + int(fields[3]) if len(fields) > 3 else None
 
 
 def hidden_from_us() -> bool:
     """Whether /proc is mounted so that processes of other users are not shown (hidepid)."""
-    return not _content("/proc/1/stat")
+    return not content("/proc/1/stat")
 
 
-def _content(path: str, uid: int | None = None) -> bytes:
+def content(path: str | bytes, uid: int | None = None) -> bytes:
     """What the file holds, if it is `uid`'s; nothing once the process is gone or hidden from us."""
     try:
         # Bare descriptors: a look reads some thousand of these, and a file object costs three times as much.

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .folders import SLACK
-from .process_table import below, children_of, read_table, read_tag
+from .process_table import below, children_of, content, read_table, read_tag
 
 Trees = Callable[[Collection[str]], Mapping[str, Collection[int]]]
 """The pids of all processes of each of these agents."""
@@ -159,7 +159,7 @@ def _look(pids: Collection[int]) -> _Look:
 
 def _look_at(pid: int, look: _Look) -> None:
     started = _started(pid)
-    moved = _read(f"/proc/{pid}/io")
+    moved = content(f"/proc/{pid}/io")
     if not started or not moved:
         look.moved = None
         return
@@ -180,7 +180,7 @@ def _place(process: _Process, number: bytes, look: _Look) -> None:
     found = os.stat(own + b"/fd/" + number)
     if not stat.S_ISREG(found.st_mode):
         return
-    fields = _read(own + b"/fdinfo/" + number).split()
+    fields = content(own + b"/fdinfo/" + number).split()
     told = dict(zip(fields[::2], fields[1::2], strict=False))
     if int(told.get(b"flags:", b"0"), 8) & os.O_ACCMODE == _WRITE_ONLY:
         look.places[process, number, (found.st_dev, found.st_ino)] = int(told.get(b"pos:", b"0"))
@@ -188,18 +188,5 @@ def _place(process: _Process, number: bytes, look: _Look) -> None:
 
 def _started(pid: int) -> bytes:
     """When the process began, as the kernel counts it: with the pid this names it for good."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    fields = content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return fields[19] if len(fields) > 19 else b""
-
-
-def _read(path: str | bytes) -> bytes:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, 4096)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
