@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..healing import evidence as e
-from ..healing.replacing import replace
 
 CROWDS = (e.BeatReceived, e.OutputSeen, e.FileChanged, e.TranscriptGrew)
 

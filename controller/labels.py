@@ -33,7 +33,11 @@ class Label:
     @property
     def shape(self) -> tuple[str, str, str]:
         """What must change for it to be news: a spinner, a clock or a percentage in a title is none."""
-        return _SPACE.sub(" ", _RESTLESS.sub("", self.title)).strip(), self.program, self.folder
+        return _at_rest(self.title), self.program, self.folder
+
+    def titled(self, title: str) -> bool:
+        """Whether `title`, as tmux gives it, says the same as this one's."""
+        return _at_rest(_inert(title, _TITLE_KEPT)) == _at_rest(self.title)
 
 
 def label_of(title: str, pid: int) -> Label:
@@ -56,6 +60,10 @@ def _front(pid: int) -> tuple[str, str]:
     except OSError:
         folder = ""
     return content(f"/proc/{leader}/comm").decode("utf-8", "replace").removesuffix("\n"), folder
+
+
+def _at_rest(title: str) -> str:
+    return _SPACE.sub(" ", _RESTLESS.sub("", title)).strip()
 
 
 def _inert(text: str, most: int) -> str:

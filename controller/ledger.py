@@ -35,9 +35,9 @@ from .ledger_queries import EVENT_COLUMNS, LedgerQueries, event_of
 from .ledger_rows import Prepared, run
 from .ledger_schema import APPLICATION_ID, CAME_LATER, PROJECTIONS, SCHEMA_VERSION, TABLES
 from .ledger_sql import statements, store_beat
-from .metric_rows import METRIC_EVENTS, metric_rows
+from .metric_rows import METRIC_EVENTS, Period
 from .ports import Event, Row
-from .projections import project
+from .projections import Settle, project
 from .timestamps import day_of, to_iso
 
 __all__ = ["LedgerCorrupt", "LedgerError", "LedgerFull", "LedgerReader", "LedgerTooNew", "LedgerUnavailable",
@@ -75,6 +75,7 @@ class SqliteLedger:
         self._beats_lock = threading.Lock()
         self._unwritten = ""
         self.reader = LedgerReader(path)
+        self._periods: dict[tuple[float, float], Period] = {}
         self._writer = GroupCommit(self._transact, self._write_beats)
 
     # -- writing --------------------------------------------------------------------------------
@@ -117,14 +118,26 @@ class SqliteLedger:
 
     def refresh_metrics(self, now: float) -> None:
         """Bring failure_metrics of the UTC day of `now` up to date; after midnight also the day before."""
-        meta = self.reader.meta()
-        for start, end in sorted({day_of(now - 300), day_of(now)}):
-            before = self.reader.last_starts(to_iso(start))
-            events = self.reader.period(to_iso(start), to_iso(end), METRIC_EVENTS)
-            rows = metric_rows(
-                before, events, self._known_parents(), meta.get("fleet", ""), (start, end), now
-            )
-            self._writer.submit(partial(run, what=statements(rows))).result()
+        days = sorted({day_of(now - 300), day_of(now)})
+        self._periods = {day: self._period(*day) for day in days}
+        for day, period in self._periods.items():
+            start, end = to_iso(day[0]), to_iso(day[1])
+            touched = period.count(self.reader.period(start, end, METRIC_EVENTS, after=period.newest))
+            looked = Settle("failure_metrics", {"updated_at": to_iso(now)}, (("period_start", "=", start),))
+            try:
+                self._writer.submit(
+                    partial(run, what=list(statements([*period.rows(touched, now), looked])))
+                ).result()
+            except BaseException:
+                self._periods = {}  # counted, but not written
+                raise
+
+    def _period(self, start: float, end: float) -> Period:
+        known, parents = self._periods.get((start, end)), self._known_parents()
+        if known is not None and known.parents == parents:
+            return known
+        project = self.reader.meta().get("fleet", "")
+        return Period(project, parents, (start, end), self.reader.last_starts(to_iso(start)))
 
     def rebuild(self) -> None:
         """Make the projections again from the events alone."""

@@ -58,13 +58,14 @@ class LedgerQueries(ABC):
         sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(tests)} ORDER BY seq LIMIT ?"
         return [event_of(row) for row in self._rows(sql, (*given, -1 if limit is None else limit))]
 
-    def period(self, start: str, end: str, types: Sequence[str]) -> list[Event]:
-        """Events of these types with start <= at < end (ISO texts), in order."""
+    def period(self, start: str, end: str, types: Sequence[str], *, after: int = 0) -> list[Event]:
+        """Events of these types with start <= at < end (ISO texts) and numbers above `after`, in order."""
         marks = ", ".join("?" * len(types))
         sql = (
-            f"SELECT {EVENT_COLUMNS} FROM events WHERE type IN ({marks}) AND at >= ? AND at < ? ORDER BY seq"
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE seq > ? AND type IN ({marks}) AND at >= ? AND at < ?"
+            " ORDER BY seq"
         )
-        return [event_of(row) for row in self._rows(sql, (*types, start, end))]
+        return [event_of(row) for row in self._rows(sql, (after, *types, start, end))]
 
     def of_types(self, types: Sequence[str]) -> list[Event]:
         """Every event of these types, in order."""

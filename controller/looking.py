@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..healing.evidence import OutputSeen, PaneLabelled, ScreenCleared, ScreenMatched
@@ -32,6 +32,9 @@ _SOON = 0.25
 """Seconds until the second look at a screen that matched once."""
 _ATTENTION = 60.0
 """Seconds for which one that was just started or typed to is looked at before all others."""
+_GLANCES = 2.0
+"""Seconds between two glances at the titles of all panes, while not all that are due can be looked at."""
+_TITLES = "#{@hhmrs_agent} #{pane_id} x#{pane_title}"
 _BUSY_TOLD = 100.0
 """Signs of life per second at most that many busy panes give together, once the first was told."""
 _NEVER, _FAR = float("-inf"), float("inf")
@@ -105,6 +108,8 @@ class Looker:
         self._held: dict[str, Watched] = {}
         """Those with a sign that is to be told once it is not too soon any more."""
         self._told_next_at = _FAR
+        self._glance_at = _NEVER
+        self._titles: frozenset[str] = frozenset()
 
     # -- signs ----------------------------------------------------------------------------------
 
@@ -156,8 +161,10 @@ class Looker:
 
     def next_at(self, panes: Collection[Watched]) -> float:
         """When `round` has something to do again, in loop time."""
+        if self._not_before > self._loop.time():
+            return min(self._not_before, self._told_next_at)  # some are due, but may not be looked at yet
         looks = (w.look_at for w in panes if w.look_at is not None and _may_be_seen(w))
-        return min(max(min(looks, default=_FAR), self._not_before), self._told_next_at)
+        return min(min(looks, default=_FAR), self._told_next_at)
 
     # -- looks ----------------------------------------------------------------------------------
 
@@ -174,9 +181,24 @@ class Looker:
             return
         due.sort(key=lambda w: (w.urgent_at < now, w.looked_at))
         granted = self._looks.take(min(len(due), _AT_ONCE), now)
-        if granted < len(due):
-            self._not_before = now + (0.0 if granted == _AT_ONCE else self._looks.wait)
+        if granted < len(due) and granted < _AT_ONCE:
+            self._not_before = now + self._looks.wait
+            if now >= self._glance_at:
+                self._glance_at = now + _GLANCES
+                await self._glance(link, {w.agent: w for w in panes}, late)
         await self._look(link, due[:granted], late)
+
+    async def _glance(self, link: ControlClient, panes: Mapping[str, Watched], late: float) -> None:
+        """What all are titled by now, those too that have to wait for a look. Raises ControlLost."""
+        titles = frozenset(await link.run("list-panes", "-a", "-F", _TITLES, within=late))
+        news, self._titles = titles - self._titles, titles
+        for line in news:
+            agent, pane, title = (*line.split(" ", 2), "", "")[:3]
+            watched = panes.get(agent)
+            if watched is None or watched.row is None or watched.row.view.pane != pane:
+                continue
+            if _may_be_seen(watched) and not watched.label.titled(title[1:]):
+                self.read_label(watched, title[1:])
 
     async def _look(self, link: ControlClient, chosen: Sequence[Watched], late: float) -> None:
         commands: list[list[str]] = []

@@ -48,7 +48,7 @@ class Stage(StrEnum):
     VERIFYING = "verifying"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Task:
     """One piece of work. `spent`: seconds of its deadline; `ticking_since`: engine time, None at rest."""
 
@@ -58,7 +58,7 @@ class Task:
     ticking_since: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attempt:
     """One try to bring the agent back. `outcome`: pending, success or failure; `why` the proof or reason."""
 
@@ -72,7 +72,7 @@ class Attempt:
     level: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Incident:
     """One episode of trouble. `level`: 1 parent, 2 grandparent, 3 person. `outcome`: None while open,
     then recovered, escalated (stays open until cleared), cleared, or self (it came back by itself)."""
@@ -91,7 +91,7 @@ class Incident:
     """`mode: observe`: what would have been done was written down."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recovery:
     """The attempt under way. `strategy` None: a plain start. `due`: engine time at which its stage is over
     (backoff, verifying). `issued`: the stage's action was handed out; a new daemon hands it out again.
@@ -114,7 +114,7 @@ class Recovery:
     from_seat: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Errand:
     """Something beside the ladder that must be carried out once: escalate, clear_marker or end_tree."""
 
@@ -136,7 +136,7 @@ class Trace:
     cpu: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Returning:
     """Looks at its screen, since the newest progress, that showed nothing new: how many `looks`, from `since`
     on, and how many different `lines` (masked) they showed in all."""
@@ -146,7 +146,7 @@ class Returning:
     since: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pauses:
     """The agent's own newest pauses between progress (s, oldest first), and their 99th percentile; 0 until
     there are enough of them. See patience.py."""
@@ -157,7 +157,6 @@ class Pauses:
 
 @dataclass(frozen=True)
 class AgentState:
-    # No slots: `replacing.replace` copies its dictionary, several times for each piece of evidence.
     id: str
     phase: Phase = Phase.STARTING
     since: float = 0.0
@@ -234,7 +233,7 @@ class AgentState:
     """How many beats this agent has sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Happening:
     """One line for the ledger: an event type of contract.md section 6 with its fields.
 

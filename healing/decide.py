@@ -229,7 +229,8 @@ def _begin(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Ch
     manual = recovery.order is not None
     strategy = recovery.strategy
     if strategy is Strategy.NUDGE and s.incident:
-        stage = replace(recovery, stage=Stage.VERIFYING, due=now + spec.policy.verify_within, began=now)
+        proof_due = now + spec.policy.verify_within
+        stage = replace(recovery, stage=Stage.VERIFYING, due=proof_due, began=now, issued=True)
         s = replace(s, incident=replace(s.incident, nudged=True), nudges=s.nudges + (not manual))
         s = add_attempt(s, now, stage, manual=manual)
         assert s.recovery is not None
@@ -244,11 +245,8 @@ def _begin(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Ch
             seat=s.seat,
             cause=s.incident.cause if s.incident else "unknown",
         )
-        change = Change(s, (note,)).then(enter(s, Phase.RECOVERING, now, "nudge"))
-        action = _nudge(s, s.recovery)
-        return change.then(
-            Change(replace(change.state, recovery=replace(s.recovery, issued=True)), (), (action,))
-        )
+        entered = enter(s, Phase.RECOVERING, now, "nudge")
+        return Change(entered.state, (note, *entered.happenings), (_nudge(s, s.recovery),))
     stage = replace(recovery, stage=Stage.CLEARING, issued=False, due=0.0, ended=True, from_seat=s.seat)
     s = add_attempt(s, now, stage, manual=manual)
     if not manual:

@@ -29,7 +29,7 @@ CLOCKS_REST = frozenset({Phase.IDLE, Phase.WAITING, Phase.LIMITED, Phase.UNKNOWN
 """Phases in which the clocks of silence and of progress stand still, to go on where they stood."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Change:
     """A new state, what is to be written down about it, and what is to be done then (in this order)."""
 
@@ -42,7 +42,7 @@ class Change:
         return Change(after.state, self.happenings + after.happenings, self.actions + after.actions)
 
     def noting(self, *happenings: Happening) -> Change:
-        return replace(self, happenings=self.happenings + happenings)
+        return Change(self.state, self.happenings + happenings, self.actions)
 
 
 def event(s: AgentState, type: str, at: float, **fields: object) -> Happening:

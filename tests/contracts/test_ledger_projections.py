@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hhmrs.controller.ledger import LedgerReader, SqliteLedger
+from hhmrs.controller.ledger_errors import LedgerError
 from hhmrs.controller.ledger_schema import PROJECTIONS
 from hhmrs.controller.ports import Row
 from hhmrs.healing.agent import Happening
@@ -268,3 +269,41 @@ def test_failure_metrics_of_the_day(ledger: SqliteLedger, reader: LedgerReader, 
         "2026-11-21T12:00:00.000Z",
     )
     assert rows["llm", "claude:opus"]["failure_count"] == 0
+
+
+def test_failure_metrics_grow_by_what_came_since(
+    ledger: SqliteLedger, reader: LedgerReader, tmp_path: Path
+) -> None:
+    def metrics() -> dict[tuple[str, str], dict[str, Any]]:
+        rows = reader.rows("failure_metrics")
+        return {(r["metric_type"], r["metric_key"]): {k: v for k, v in r.items() if k != "id"} for r in rows}
+
+    ledger.claim("nightly", tmp_path / "hhmrs.yaml")
+    rows = story()
+    for number in range(0, len(rows), 3):
+        ledger.append(rows[number : number + 3])
+        ledger.refresh_metrics(T0 + 3600)
+    grown = metrics()
+    whole = SqliteLedger(tmp_path / "whole.db", parents=PARENTS)
+    try:
+        whole.claim("nightly", tmp_path / "hhmrs.yaml")
+        whole.append(rows)
+        whole.refresh_metrics(T0 + 3600)
+        reader = whole.reader
+        assert grown == metrics()
+    finally:
+        whole.close()
+    assert len(grown) == 8
+
+
+def test_failure_metrics_that_could_not_be_written_are_counted_again(
+    ledger: SqliteLedger, reader: LedgerReader, tmp_path: Path
+) -> None:
+    ledger.claim("nightly", tmp_path / "hhmrs.yaml")
+    ledger.append(story())
+    ledger._writer.submit(lambda conn: conn.execute("ALTER TABLE failure_metrics RENAME TO away")).result()
+    with pytest.raises(LedgerError):
+        ledger.refresh_metrics(T0 + 3600)
+    ledger._writer.submit(lambda conn: conn.execute("ALTER TABLE away RENAME TO failure_metrics")).result()
+    ledger.refresh_metrics(T0 + 3600)
+    assert len(reader.rows("failure_metrics")) == 8

@@ -152,6 +152,20 @@ async def test_what_is_written_past_the_terminal_is_found_by_the_next_listing(
     assert written - 2.0 <= sight.of(OutputSeen)[-1].at <= sight.clock.now()
 
 
+async def test_a_title_is_known_of_panes_that_may_not_be_looked_at_yet(
+    sight: Sight, eventually: Eventually
+) -> None:
+    """With a thousand busy panes it would be a minute before each had its turn."""
+    looks = Budget(most=0.0, least=0.0, burst=2.0)
+    await sight.open(looks=looks, sweep=60.0)
+    await sight.run(r"stty -echo; echo one; read x; printf '\033]2;asks a question\007two\n'; read x")
+    await eventually(lambda: "one" in sight.text())
+    looks._held = 0.0
+    await sight.press()
+    await eventually(lambda: any(e.title == "asks a question" for e in sight.of(PaneLabelled)))
+    assert "two" not in sight.text(), "nobody could look"
+
+
 async def test_an_allowance_is_shared_out_and_goes_to_what_matters_then_to_the_longest_unseen(
     sight: Sight, eventually: Eventually
 ) -> None:
