@@ -18,14 +18,10 @@ from ..config.fleet import AgentSpec, FleetSpec
 from ..config.paths import OPERATOR
 from ..healing import actions as a
 from ..healing import evidence as e
-from ..healing.agent import HELD, AgentState, Happening, Stage
-from ..healing.decide import decide, due
-from ..healing.evolve import evolve
+from ..healing.agent import HELD, AgentState, Happening
 from ..healing.ordering import in_order
-from ..healing.replacing import replace
-from ..healing.transitions import Change, first_state, fitted, plain_start
 from .alarm import Alarm
-from .deadlines import Deadlines
+from .brain import Brain, Turn
 from .gathering import gathered
 from .ledger_errors import LedgerError
 from .perform import Outcome
@@ -43,10 +39,6 @@ RETRY = 1.0
 IDLE_WAIT = 1.0
 GRAIN = 0.01
 """A deadline is met at most this many seconds late: those that lie close together make one turn."""
-DECIDE_LIMIT = 16
-"""A bound on decide calls for one agent in one turn: it settles in three or four, so more is a defect."""
-DUE_LIMIT = 1_000
-"""Agents that are decided upon in one turn; the others follow in the next, when these are written down."""
 CALM = (
     e.OutputSeen,
     e.ProcessMeasured,
@@ -73,16 +65,6 @@ class Hands(Protocol):
 
 
 @dataclass(slots=True)
-class _Pending:
-    """What one turn of the loop has to write and then do."""
-
-    happenings: dict[str, list[Happening]] = field(default_factory=dict)
-    changed: set[str] = field(default_factory=set)
-    actions: list[a.Action] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Pass:
     """A look at every agent that somebody asked for; `told` hears what happened in it, by agent."""
 
@@ -101,16 +83,15 @@ class Engine:
         hands: Hands,
         acknowledge: Callable[[list[Letter]], None],
     ) -> None:
-        self.fleet = fleet
-        self.states: dict[str, AgentState] = {}
+        self._brain = Brain(fleet)
+        self.states = self._brain.states
         self.observers: list[Callable[[list[Happening]], None]] = []
-        self.evidence_seen: list[Callable[[e.Evidence], None]] = []
+        self.evidence_seen = self._brain.evidence_seen
         self._clock = clock
         self._writer = writer
         self._hands = hands
         self._tray = Tray(acknowledge)
         self._queue: deque[tuple[e.Evidence | None, tuple[Letter, ...]]] = deque()
-        self._deadlines = Deadlines()
         self._alarm = Alarm()
         self._stopping = False
         self._acting: dict[str, asyncio.Task[None]] = {}
@@ -118,6 +99,10 @@ class Engine:
         self._passes: list[_Pass] = []
         self._unsaved: set[str] = set()
         self._pulse = clock.now()
+
+    @property
+    def fleet(self) -> FleetSpec:
+        return self._brain.fleet
 
     # -- the outside ----------------------------------------------------------------------------
 
@@ -154,43 +139,23 @@ class Engine:
     def begin(self, spec: AgentSpec, *, after: int = 0, running: bool = False) -> None:
         """Take on an agent that was never started; or of which nothing is known but that its attempt
         `after` was there, and may be `running`. What is not is cleared away before the next one starts."""
-        change = first_state(spec, self._clock.now())
-        self.states[spec.id] = change.state
-        if after:
-            state = plain_start(replace(change.state, attempt=after))
-            self.states[spec.id] = replace(state, recovery=None if running else state.recovery)
-        self._notes.extend(change.happenings)
+        begun = self._brain.begin(spec, self._clock.now(), after=after, running=running)
+        self._notes.extend(begun)
         self._unsaved.add(spec.id)
 
     def restore(self, state: AgentState) -> None:
         """Take on an agent as the ledger knows it; steps that were under way are handed out again."""
-        recovery, errand = state.recovery, state.errand
-        if recovery and recovery.stage in (Stage.CLEARING, Stage.STARTING):
-            recovery = replace(recovery, issued=False)
-        if errand:
-            errand = replace(errand, issued=False)
-        state = replace(state, recovery=recovery, errand=errand, attached=False)
-        spec = self.fleet.agents.get(state.id)
-        self.states[state.id] = fitted(state, spec, self._clock.now()) if spec else state
+        self._brain.restore(state, self._clock.now())
         self._unsaved.add(state.id)
 
     def change_fleet(self, fleet: FleetSpec) -> list[str]:
         """Go by another fleet file; the agents that it does not name run on and are forgotten: their ids."""
-        gone = [agent for agent in self.states if agent not in fleet.agents]
-        self.fleet = fleet
-        for agent in gone:
-            self._forget(agent)
-        now = self._clock.now()
-        for agent, state in self.states.items():
-            self.states[agent] = fitted(state, fleet.agents[agent], now)
-        return gone
-
-    def _forget(self, agent: str) -> None:
-        state = self.states.pop(agent)
-        self._deadlines.set(agent, None)
-        for waiting in (state.recovery, state.errand):
-            if waiting and waiting.order:
-                self._refuse(waiting.order, "", "the agent is no longer in the fleet file")
+        gone = self._brain.change_fleet(fleet, self._clock.now())
+        for state in gone:
+            for waiting in (state.recovery, state.errand):
+                if waiting and waiting.order:
+                    self._refuse(waiting.order, "", "the agent is no longer in the fleet file")
+        return [state.id for state in gone]
 
     def _refuse(self, letter: str, order: str, why: str) -> None:
         told = {"letter": letter, "order": order, "ok": False, "message": why}
@@ -200,8 +165,7 @@ class Engine:
 
     async def run(self) -> None:
         self._alarm.open()
-        for agent in self.states:
-            self._deadlines.set(agent, 0.0)
+        self._brain.look_at_all()
         self._pulse = self._clock.now()
         beating = asyncio.create_task(self._keep_pulse())
         try:
@@ -230,19 +194,21 @@ class Engine:
 
     async def turn(self) -> None:
         """Take what is queued, decide what is due, commit, act."""
-        pending = _Pending()
-        self._take_notes(pending)
+        turn = Turn()
+        self._take_notes(turn)
         self._feel_pulse()
         for evidence in gathered(in_order(self._batch())):
-            self._take(evidence, pending)
+            refused = self._brain.take(evidence, turn)
+            if refused and isinstance(evidence, e.Ordered):
+                self._refuse(evidence.letter, evidence.order, refused)
         if not self._stopping:
-            self._decide_due(pending)
-            self._end_passes(pending)
-        self._take_notes(pending)
-        pending.changed |= self._unsaved
+            self._brain.decide_due(turn, self._clock.now())
+            self._end_passes(turn)
+        self._take_notes(turn)
+        turn.changed |= self._unsaved
         self._unsaved.clear()
-        if await self._write(pending):
-            for action in pending.actions:
+        if await self._write(turn):
+            for action in turn.actions:
                 self._dispatch(action)
 
     def _batch(self) -> list[e.Evidence]:
@@ -256,92 +222,23 @@ class Engine:
                 batch.append(evidence)
         return batch
 
-    def _take_notes(self, pending: _Pending) -> None:
+    def _take_notes(self, turn: Turn) -> None:
         while self._notes:
-            note = self._notes.popleft()
-            pending.happenings.setdefault(note.agent, []).append(note)
+            turn.note(self._notes.popleft())
 
-    def _take(self, evidence: e.Evidence, pending: _Pending) -> None:
-        state = self.states.get(evidence.agent)
-        spec = self.fleet.agents.get(evidence.agent)
-        if state is None or spec is None:
-            if isinstance(evidence, e.Ordered):
-                self._refuse(evidence.letter, evidence.order, f"no agent {evidence.agent!r} in this fleet")
-            return
-        try:
-            self._adopt_change(state, evolve(state, evidence, spec), pending)
-        except Exception:
-            # One agent's nonsense must not end the supervision of all.
-            log.exception("agent %s: cannot make sense of %s", evidence.agent, evidence)
-            if isinstance(evidence, e.Ordered):
-                self._refuse(evidence.letter, evidence.order, "it failed inside the daemon; see daemon.log")
-            return
-        for seen in self.evidence_seen:
-            try:
-                seen(evidence)
-            except Exception:
-                log.exception("agent %s: cannot follow %s", evidence.agent, evidence)
-        self._deadlines.set(evidence.agent, due(self.states[evidence.agent], spec))
-
-    def _decide_due(self, pending: _Pending) -> None:
-        now = self._clock.now()
-        for _ in range(DUE_LIMIT):
-            agent = self._deadlines.take(now)
-            if agent is None:
-                return
-            spec = self.fleet.agents.get(agent)
-            if spec is None or agent not in self.states:
-                continue
-            try:
-                settled = self._settle(agent, spec, now, pending)
-            except Exception:
-                log.exception("agent %s: cannot decide what to do", agent)
-                settled = False
-            if not settled:
-                log.error("agent %s: decide did not settle; looked at again in a second", agent)
-                self._deadlines.set(agent, now + 1.0)
-
-    def _settle(self, agent: str, spec: AgentSpec, now: float, pending: _Pending) -> bool:
-        for _ in range(DECIDE_LIMIT):
-            state = self.states[agent]
-            self._adopt_change(state, decide(state, spec, now), pending)
-            at = due(self.states[agent], spec)
-            if at is None or at > now:
-                self._deadlines.set(agent, at)
-                return True
-        return False
-
-    def _adopt_change(self, before: AgentState, change: Change, pending: _Pending) -> None:
-        after = change.state
-        self.states[after.id] = after
-        if change.happenings:
-            pending.happenings.setdefault(after.id, []).extend(
-                self._with_family(h) for h in change.happenings
-            )
-        if change.happenings or _vital(before) != _vital(after):
-            pending.changed.add(after.id)
-        pending.actions.extend(change.actions)
-
-    def _with_family(self, happening: Happening) -> Happening:
-        spec = self.fleet.agents.get(happening.agent)
-        if spec is None or not happening.type.startswith("hhmrs_"):
-            return happening
-        family = {"parent": spec.parent, "grandparent": self.fleet.grandparent(spec.id)}
-        return replace(happening, fields={**family, **happening.fields})
-
-    async def _write(self, pending: _Pending) -> bool:
+    async def _write(self, turn: Turn) -> bool:
         """Commit the turn; False when that was not possible any more, so that nothing may be done."""
-        agents = dict.fromkeys([*pending.happenings, *pending.changed])
+        agents = dict.fromkeys([*turn.happenings, *turn.changed])
         held = self._tray.due()
         all_of_them = held is not None and (self._stopping or held <= self._clock.now())
         letters = self._tray.take(None if all_of_them else [*agents, OPERATOR] if agents else ())
         ids = self._tray.ids(letters)
         agents.update(dict.fromkeys(agent for agent in ids if agent in self.states))
-        rows = [self._row(agent, pending, ids.get(agent)) for agent in agents]
+        rows = [self._row(agent, turn, ids.get(agent)) for agent in agents]
         if rows and not await self._commit(rows):
             return False
         self._tray.committed(letters)
-        happened = [h for group in pending.happenings.values() for h in group]
+        happened = [h for group in turn.happenings.values() for h in group]
         for observe in self.observers if happened else ():
             try:
                 observe(happened)
@@ -349,9 +246,9 @@ class Engine:
                 log.exception("cannot pass on what happened")
         return True
 
-    def _row(self, agent: str, pending: _Pending, letters: tuple[str, ...] | None) -> Row:
+    def _row(self, agent: str, turn: Turn, letters: tuple[str, ...] | None) -> Row:
         state = self.states.get(agent)  # made JSON of in the ledger's own thread
-        happened = tuple(pending.happenings.get(agent, ()))
+        happened = tuple(turn.happenings.get(agent, ()))
         return Row(agent, state, happened, letters=letters)
 
     async def _commit(self, rows: list[Row]) -> bool:
@@ -405,7 +302,7 @@ class Engine:
 
     def _until_due(self) -> float:
         """Seconds until the loop has something to do of itself."""
-        times = [at for at in (self._deadlines.next(), self._tray.due()) if at is not None]
+        times = [at for at in (self._brain.next_due(), self._tray.due()) if at is not None]
         if not times:
             return IDLE_WAIT
         wait = min(times) - self._clock.now()
@@ -413,8 +310,7 @@ class Engine:
 
     def reschedule_all(self) -> None:
         """Look at every agent now (a new policy, or a person asked)."""
-        for agent in self.states:
-            self._deadlines.set(agent, 0.0)
+        self._brain.look_at_all()
         self.wake()
 
     def look_at_all(self, told: Callable[[dict[str, list[Happening]]], None]) -> None:
@@ -423,13 +319,13 @@ class Engine:
         self._passes.append(_Pass(told))
         self.reschedule_all()
 
-    def _end_passes(self, pending: _Pending) -> None:
+    def _end_passes(self, turn: Turn) -> None:
         if not self._passes:
             return
         for one in self._passes:
-            for agent, happened in pending.happenings.items():
+            for agent, happened in turn.happenings.items():
                 one.happened.setdefault(agent, []).extend(happened)
-        at = self._deadlines.next()
+        at = self._brain.next_due()
         if at is not None and at <= self._clock.now():
             return  # more agents than one turn decides upon
         over, self._passes = self._passes, []
@@ -438,8 +334,3 @@ class Engine:
 
     def held(self, agent: str) -> bool:
         return self.states[agent].phase in HELD
-
-
-def _vital(s: AgentState) -> tuple[object, ...]:
-    """What must be in the ledger before anything else is done, were it only to change back again."""
-    return s.recovery, s.errand, s.attempt, s.phase, s.alive, s.incident

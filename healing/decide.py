@@ -36,10 +36,13 @@ RESCUE = (
 
 
 def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
-    """Everything that is due for this agent at `now`."""
+    """What is due for this agent at `now`. An incident that opens is left at that: the guards hear of it
+    before anything is done about it, and it is due at once again."""
     change = _errand(s)
     change = change.then(_late_flip(change.state, spec, now))
     change = change.then(_detect(change.state, spec, now))
+    if change.state.incident is not None and s.incident is None:
+        return change
     change = change.then(_recovery(change.state, spec, now))
     return change.then(_quiet_times(change.state, spec, now))
 

@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from ..config.fleet import AgentSpec
+from ..config.fleet import AgentSpec, Policy
 from . import actions as a
 from . import evidence as e
 from .agent import HELD, AgentState, Happening, Pauses, Phase, Stage
@@ -19,6 +19,7 @@ from .bounds import bounds
 from .codec import dump_state, load_state
 from .decide import decide, due
 from .evolve import evolve
+from .guards import Told, guards_for, vital
 from .ladder import fraction
 from .promises import Watch
 from .transitions import Change, first_state
@@ -121,10 +122,14 @@ class Simulation:
         self.log: list[Happening] = []
         self.watch = watch or Watch()
         self.bodies: dict[str, Body] = {}
+        policy = specs[0].policy if specs else Policy()
+        self._guards = guards_for({spec.id: spec for spec in specs}, policy)
+        self._guards_at: float | None = None
         for spec in specs:
             change = first_state(spec, self.now)
             self.bodies[spec.id] = Body(spec, change.state)
             self._note(change)
+            self._heed(self._guards.changed(None, change.state, (), self.now))
             self._plan_look(self.bodies[spec.id], 0.0)
             if persons:
                 self._plan(self._draw(600, 7200), spec.id, "person")
@@ -176,7 +181,10 @@ class Simulation:
         self._plan(delay, body.spec.id, body.look)
 
     def _happen(self, body: Body, what: object) -> None:
-        if isinstance(what, Look):
+        if what == "guards":
+            self._guards_at = None
+            self._heed(self._guards.tick(self.now))
+        elif isinstance(what, Look):
             if what is body.look:
                 self._look(body)
         elif what == "person":
@@ -307,6 +315,19 @@ class Simulation:
                 body.state = evolve(body.state, e.Typed(body.spec.id, self.now, action.text), body.spec).state
             self._plan(delay, body.spec.id, action)
         self.watch.stepped(body.state, self.now, body.spec)
+        if change.happenings or vital(before) != vital(change.state):
+            self._heed(self._guards.changed(before, change.state, change.happenings, self.now))
+
+    def _heed(self, told: Told) -> None:
+        for happening in told.happenings:
+            self.events[happening.type] += 1
+            self.log.append(happening)
+        for evidence in told.evidence:
+            self._tell(self.bodies[evidence.agent], evidence)
+        at = self._guards.due()
+        if at is not None and (self._guards_at is None or at < self._guards_at):
+            self._guards_at = at
+            self._plan(max(0.0, at - self.now), next(iter(self.bodies)), "guards")
 
     def _carry_out(self, body: Body, action: a.Action) -> None:
         agent = body.spec.id

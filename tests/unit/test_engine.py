@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import hhmrs.controller.brain as brain_module
 import hhmrs.controller.engine as engine_module
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
 from hhmrs.controller.engine import Engine
@@ -156,7 +157,7 @@ async def test_what_cannot_be_understood_is_passed_over_and_its_order_answered(
             raise IndexError(evidence)
         return evolve(s, evidence, spec)
 
-    monkeypatch.setattr(engine_module, "evolve", broken)
+    monkeypatch.setattr(brain_module, "evolve", broken)
     async with room.open():
         room.engine.emit(e.Ordered("a1", 1000.0, "restart", "o1", "me"))
         await room.until(lambda: room.book.happened("operator_outcome"))
@@ -175,7 +176,7 @@ async def test_deciding_about_one_agent_may_fail_without_the_others(
             raise KeyError("a1")
         return real(s, spec, now)
 
-    monkeypatch.setattr(engine_module, "decide", broken)
+    monkeypatch.setattr(brain_module, "decide", broken)
     async with room.open():
         await room.until(lambda: room.book.happened("agent_started"))
     assert [h.agent for h in room.book.happened("agent_started")] == ["a2"]
