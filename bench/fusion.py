@@ -22,6 +22,7 @@ from pathlib import Path
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
 from hhmrs.config.paths import StateDir
+from hhmrs.controller.brain import Brain
 from hhmrs.controller.known import SURE_AFTER, KnownStates
 from hhmrs.controller.ledger import LedgerReader, SqliteLedger
 from hhmrs.controller.live_values import live_values
@@ -34,7 +35,7 @@ from hhmrs.healing.decide import due
 from hhmrs.healing.detect import judge, noticed
 from hhmrs.healing.evolve import evolve
 from hhmrs.healing.replacing import replace
-from hhmrs.healing.simulate import Simulation
+from hhmrs.healing.simulate import CALM, Simulation
 from hhmrs.healing.transitions import first_state
 
 RUNS = 5
@@ -144,9 +145,9 @@ def false_alarms(hours: float, seeds: int) -> dict[str, object]:
     def alarms(*, patient: bool) -> list[int]:
         found = []
         for seed in range(seeds):
-            specs = [agent(f"a{number}", task_deadline=1e6) for number in range(10)]
-            run = Simulation(specs, f"fusion-{seed}", behaviour="slow", persons=False, crashes=False,
-                             patient=patient)  # fmt: skip
+            agents = {f"a{number}": agent(f"a{number}", task_deadline=1e6) for number in range(10)}
+            fleet = FleetSpec(fleet="bench", path=Path("/f"), policy=Policy(), agents=agents, profiles={})
+            run = Simulation(fleet, f"fusion-{seed}", Brain, behaviour="slow", faults=CALM, patient=patient)
             found.append(run.run(hours).false_alarms)
         return found
 

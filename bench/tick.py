@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from hhmrs.bench.room import room
-from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
+from hhmrs.config.fleet import AgentSpec, Cascade, FleetSpec, Policy, Profile, Recoveries, Seat
 from hhmrs.controller.clock import SteadyClock
 from hhmrs.controller.engine import Engine, Writer
 from hhmrs.controller.ledger import SqliteLedger
@@ -93,7 +93,10 @@ def ledger(place: Path) -> Generator[SqliteLedger]:
 
 
 def fleet(count: int) -> FleetSpec:
-    profile, policy = Profile(name="shell"), Policy()
+    # Nobody is held back: a hundred that are nudged is what is measured, with the guards that look on.
+    many = 100_000
+    policy = Policy(cascade=Cascade(at_least=many), recoveries=Recoveries(at_least=many))
+    profile = Profile(name="shell")
     agents = {
         name: AgentSpec(
             id=name,

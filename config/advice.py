@@ -26,8 +26,8 @@ def _about(name: str, agent: AgentSpec) -> Iterator[str]:
         yield f"{name}: `liveness` names process, which is always there; the other kinds add nothing"
     if len(agent.seats) == 1 and agent.restart != "temporary" and _reassigned(agent):
         yield f"{name}: has no alternates, so `reassign` is skipped and it is escalated after the restarts"
-    if agent.decider == "parent":
-        yield f"{name}: `decider: parent` is not asked yet; for now the policy decides"
+    if agent.decider == "parent" and agent.parent is None:
+        yield f"{name}: `decider: parent`, but it has no parent, so the policy decides"
     if agent.policy.testing:
         yield f"{name}: `testing: true` lifts the lower bounds; leave it out for work"
 

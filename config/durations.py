@@ -9,6 +9,7 @@ LONGEST = 10_000 * 3600.0
 """Seconds; longer ones are slips of the finger and would overflow calendars later."""
 
 _PARTS = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m(?!s))?(?:([0-9]+)s)?(?:([0-9]+)ms)?")
+_DAYS = re.compile(r"([0-9]{1,5})d")
 _UNITS = (3600.0, 60.0, 1.0, 0.001)
 _LONGEST_TEXT = 40
 
@@ -22,6 +23,19 @@ def parse_duration(text: str) -> float:
     if seconds > LONGEST:
         raise ValueError("expected at most 10000h")
     return seconds
+
+
+def parse_age(text: str) -> float:
+    """As `parse_duration`; whole days may be written as well, `14d`. Raises ValueError."""
+    days = _DAYS.fullmatch(text)
+    if days is None:
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            raise ValueError(str(error).replace("such as", "such as 14d,")) from None
+    if int(days[1]) * 86_400.0 > LONGEST:
+        raise ValueError("expected at most 416d")
+    return int(days[1]) * 86_400.0
 
 
 def format_duration(seconds: float) -> str:

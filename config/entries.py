@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from typing import Any
 
-from .fleet import Profile, Seat
+from .fleet import MODEL_NAME, Profile, Seat
 from .nodes import Mapping, Node, Scalar
 from .policies import policy_hint, read_patch
 from .problems import inert
@@ -15,7 +15,6 @@ from .profile_fields import command, env, liveness, probe
 from .shapes import MAX_PROMPT, Record, Report, Shape, choice, flag, listing, record, text, whole
 
 AGENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-MODEL_NAME = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@._:/+~\[\]-]{0,199}")
 TITLE = re.compile(r"[^|]{1,64}")
 DEFAULT_PROFILE = "shell"
 

@@ -6,6 +6,7 @@ Models hold resolved values: policy merged, pools expanded, profiles looked up, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,15 +17,20 @@ from pydantic import BaseModel, ConfigDict, Field
 StrategyName = Literal["nudge", "resume", "restart", "reassign", "escalate"]
 LivenessKind = Literal["beat", "output", "file", "transcript", "cpu", "process"]
 STRATEGIES: tuple[StrategyName, ...] = get_args(StrategyName)
+HTTPS = 443
+"""The port of providers elsewhere."""
+MODEL_NAME = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@._:/+~\[\]-]{0,199}")
+"""What a model's name looks like; which models there are, only its provider knows."""
 
 _WHOLE: tuple[StrategyName, ...] = ("nudge", "resume", "restart", "reassign")
 _STARTS: tuple[StrategyName, ...] = ("resume", "restart", "reassign")
+_AFRESH: tuple[StrategyName, ...] = ("restart", "reassign")
 DEFAULT_RECOVERY: Mapping[str, tuple[StrategyName, ...]] = MappingProxyType({
     "stalled": _WHOLE, "looping": _WHOLE,
     "crash": _STARTS, "killed": _STARTS, "oom": _STARTS, "sigint": _STARTS, "timeout": _STARTS,
     "tests": _STARTS, "git": _STARTS, "pull_request": _STARTS, "unknown": _STARTS, "left_agent": _STARTS,
     "tmux_lost": _STARTS, "host_lost": _STARTS, "api_error": _STARTS, "rate_limited": _STARTS,
-    "context_exhausted": _STARTS,
+    "context_exhausted": _AFRESH,
     "permission": (), "auth": (), "deadline": (),
 })  # fmt: skip
 """Ladder per cause, the same as in defaults.yaml. Empty: straight to a person."""
@@ -57,6 +63,26 @@ class Cascade(Model):
     window: float = 60.0
 
 
+class Recoveries(Model):
+    """How many agents recover at once: this share of the fleet, and always `at_least` so many."""
+
+    share: float = 0.05
+    at_least: int = 8
+
+
+class Keep(Model):
+    """How much is kept of each agent's checkpoints and snapshots; the newest of both always is.
+
+    `age` in seconds. Sizes in bytes: a larger file is in no snapshot; `total_size` bounds the files of one
+    snapshot together, and the disk space of all."""
+
+    checkpoints: int = 50
+    snapshots: int = 100
+    age: float = 14 * 86_400.0
+    file_size: int = 10_000_000
+    total_size: int = 2_000_000_000
+
+
 class Policy(Model):
     """Seconds throughout; the defaults live in defaults.yaml and are repeated here for tests of healing."""
 
@@ -71,11 +97,17 @@ class Policy(Model):
     task_deadline: float = 7200.0
     max_restarts: int = 3
     max_llm_retries: int = 3
+    decide_within: float = 30.0
+    """How long an ancestor that is asked (`decider: parent`) may take to answer, for each step."""
+    reassign_timeout_factor: float = 1.0
+    """How many times as long an agent on another seat than its first may take; see healing/seats.py."""
     backoff: Backoff = Field(default_factory=Backoff)
     kill_grace: float = 5.0
     verify_within: float = 30.0
     stable_after: float = 600.0
     cascade: Cascade = Field(default_factory=Cascade)
+    recoveries: Recoveries = Field(default_factory=Recoveries)
+    keep: Keep = Field(default_factory=Keep)
     recovery: dict[str, tuple[StrategyName, ...]] = Field(default_factory=lambda: dict(DEFAULT_RECOVERY))
     """Ladder per cause, one for each of CAUSES; `escalate` is its implied end and never listed."""
 
@@ -93,8 +125,9 @@ class Probe(Model):
     command: tuple[str, ...] | None = None
 
 
-ScreenPhase = Literal["waiting", "limited", "ready", "busy", "idle"]
-SCREEN_PHASES: tuple[ScreenPhase, ...] = get_args(ScreenPhase)
+ScreenPhase = Literal["waiting", "limited", "error", "ready", "busy", "idle", "dialog"]
+SCREEN_PHASES: tuple[ScreenPhase, ...] = tuple(phase for phase in get_args(ScreenPhase) if phase != "dialog")
+"""What a rule under `screens:` may mean; a `dialog` is one of `dialogs:`."""
 
 
 class ScreenRule(Model):
@@ -103,13 +136,36 @@ class ScreenRule(Model):
     `below`: a regex; only what stands under the last line that matches it is read (all, if none does): a
     dialog takes the place of the input line, so that its words above an input line are somebody's prose.
     `resets`: a regex whose first group says when the limit ends, for `limited`: seconds, a length of time or
-    a time of day, then in the time zone of the second group if there is one."""
+    a time of day, then in the time zone of the second group if there is one. `cause`: of an `error`, one of
+    CAUSES: the program stands there and says that it cannot go on. What the pattern's group `said` holds, if
+    it has one, is kept as evidence; else the line."""
 
     name: str
     phase: ScreenPhase
     pattern: str
+    cause: str | None = None
     lines: int = 12
     below: str | None = None
+    resets: str | None = None
+
+
+class Dialog(Model):
+    """A dialog that any answer of ours leaves as harmless as it was, such as the question whether to update.
+    Its pattern is read as a screen rule's is; `keys` close it, by tmux's names."""
+
+    name: str
+    pattern: str
+    keys: tuple[str, ...]
+    lines: int = 12
+    below: str | None = None
+
+
+class ErrorRule(Model):
+    """A line of a transcript by which the CLI says that a turn of its own failed: `cause` is one of CAUSES.
+    `resets` is read in that line, as a screen rule's."""
+
+    cause: str
+    pattern: str
     resets: str | None = None
 
 
@@ -120,7 +176,8 @@ class TranscriptRule(Model):
     its folder, {repo} the git tree around that. `file`: below the root, with `*` inside a name, {session}
     (the native id), {session8} (its first 8 characters), {folder} (the workspace with - in place of all but
     letters and digits).
-    `counts`: a regex; only lines that hold it are the agent's doing (not what it was asked).
+    `counts`: a regex; only lines that hold it are the agent's doing (not what it was asked). `errors`: lines
+    by which it says that it cannot go on; the first rule that matches has it.
     `folder`, `session`, `began`: dotted keys of the first line (JSON) that hold its folder, its id and the
     time it began (ISO 8601). `kept_open`: the CLI holds the file open as long as it writes there."""
 
@@ -131,6 +188,7 @@ class TranscriptRule(Model):
     session: str = ""
     began: str = ""
     kept_open: bool = False
+    errors: tuple[ErrorRule, ...] = ()
 
 
 StatusKind = Literal["status", "devlog", "inbox"]
@@ -148,12 +206,14 @@ class StatusRule(Model):
 
 
 class ExitRule(Model):
-    """Pane text that names the cause of a death, believed only when the exit status agrees."""
+    """Words in the last lines that name the cause of a death, believed only when the exit status agrees: `^`
+    and `$` are the ends of a line. `resets`: as of a screen rule, read in the same lines."""
 
     cause: str
     pattern: str
     status: tuple[int, ...] = ()
-    """Empty: any non-zero status."""
+    """Empty: any that is not 0 and has no meaning of its own (a signal, 124 timed out, 126 not permitted)."""
+    resets: str | None = None
 
 
 class Profile(Model):
@@ -184,6 +244,8 @@ class Profile(Model):
     ready: Probe | None = None
     liveness: tuple[LivenessKind, ...] = ("beat", "output", "file", "transcript", "cpu")
     screens: tuple[ScreenRule, ...] = ()
+    dialogs: tuple[Dialog, ...] = ()
+    """What a nudge may close; never a question that a person is to answer."""
     transcripts: tuple[TranscriptRule, ...] = ()
     status_files: tuple[StatusRule, ...] = ()
     bookkeeping: tuple[str, ...] = ()
@@ -198,6 +260,23 @@ class Profile(Model):
     nudge_keys: tuple[str, ...] = ()
     """tmux key names sent before the rescue message (for a dialog); usually empty."""
     quit_keys: tuple[str, ...] = ()
+    interrupt_keys: tuple[str, ...] = ()
+    """tmux key names that stop what it is doing, so that it may save itself before it is ended."""
+    processes: tuple[str, ...] = ()
+    """Names of the CLI's own process, a last `*` for any ending: where it runs under a shell, their absence
+    means that it ended (left_agent). Empty: nobody can tell."""
+    provider_ports: tuple[int, ...] = (HTTPS,)
+    """Remote TCP ports of its provider: an open connection to one is life for a while. On this host itself
+    only those other than HTTPS count. Empty: nobody looks."""
+
+    @property
+    def looked_for(self) -> tuple[ScreenRule, ...]:
+        """All that is looked for on its screen: its screen rules, and its dialogs."""
+        closable = (
+            ScreenRule(name=x.name, phase="dialog", pattern=x.pattern, lines=x.lines, below=x.below)
+            for x in self.dialogs
+        )
+        return (*self.screens, *closable)
 
 
 class Seat(Model):
@@ -230,6 +309,8 @@ class AgentSpec(Model):
     liveness: tuple[LivenessKind, ...]
     policy: Policy
     pool: str | None = None
+    profiles: dict[str, Profile] = Field(default_factory=dict, repr=False)
+    """All of the fleet's, built-in ones included: a person may name any of them (`reassign --to`)."""
 
 
 class FleetSpec(Model):
@@ -246,6 +327,15 @@ class FleetSpec(Model):
     def grandparent(self, agent: str) -> str | None:
         parent = self.agents[agent].parent
         return self.agents[parent].parent if parent in self.agents else None
+
+    def ancestors(self, agent: str) -> tuple[str, ...]:
+        """From its parent upward; empty for an agent that is not in the file."""
+        found: list[str] = []
+        here = self.agents[agent].parent if agent in self.agents else None
+        while here is not None and here in self.agents and here not in found:
+            found.append(here)
+            here = self.agents[here].parent
+        return tuple(found)
 
     def children(self, agent: str | None) -> list[str]:
         """Ids whose parent is `agent`, in file order; None gives the top-level ones."""

@@ -20,7 +20,7 @@ from .problems import ConfigError, Problem
 from .profile_fields import PROFILE_NAME, as_profile, merged, read_profile
 from .profiles import builtin_values
 from .shapes import Record, Report, Shape, listing, record, table, text
-from .workspaces import WorkspaceError, resolve_workspace
+from .workspaces import WorkspaceError, WorkspaceMoved, resolve_workspace
 
 __all__ = ["ConfigError", "Problem", "find_fleet_file", "load_fleet"]
 
@@ -38,8 +38,11 @@ def find_fleet_file(start: Path) -> Path | None:
     return None
 
 
-def load_fleet(path: Path) -> FleetSpec:
-    """The fleet that the file at `path` describes. Raises ConfigError with all its problems, nothing else."""
+def load_fleet(path: Path, *, moved: list[Problem] | None = None) -> FleetSpec:
+    """The fleet that the file at `path` describes. Raises ConfigError with all its problems, nothing else.
+
+    What stands in a workspace's place is a fact of the moment and the agent's doing, not the file's: with
+    `moved`, what is wrong there is put into that list, and the fleet is given all the same."""
     root, flaws = read_nodes(_read(path))
     report = Report([(flaw.line, flaw.col, flaw.message) for flaw in flaws])
     if root is None and not flaws:
@@ -47,10 +50,13 @@ def load_fleet(path: Path) -> FleetSpec:
         report.found.append((1, 1, f"the file is empty, expected {expected}"))
     draft = _read_draft(root, report) if root is not None else None
     real = path.resolve()
-    members = _check(draft, real.parent, report) if draft else []
+    late = Report([]) if moved is not None else report
+    members, places = _check(draft, real.parent, report, late) if draft else ([], {})
     if report.found or draft is None:
         raise ConfigError(Problem(path, *found) for found in report.found)
-    return _build(draft, real, members)
+    if moved is not None:
+        moved += [Problem(path, *found) for found in late.found]
+    return _build(draft, real, members, places)
 
 
 def _read(path: Path) -> str:
@@ -137,27 +143,31 @@ def _profiles(given: Mapping[str, Record]) -> dict[str, Profile]:
     return {name: as_profile(name, each) for name, each in values.items()}
 
 
-def _check(draft: _Draft, folder: Path, report: Report) -> list[Member]:
-    """Report what is wrong between the parts; the agents in file order."""
+def _check(draft: _Draft, folder: Path, report: Report, late: Report) -> tuple[list[Member], dict[str, Path]]:
+    """Report what is wrong between the parts, to `late` what is wrong only now; the agents in file order, and
+    where each entry's workspace is: looked at once, for it may change while we read."""
+    places: dict[str, Path] = {}
     check_bounds(draft.policy, draft.top.values.get("policy"), report, "policy")
     for entry in draft.entries:
         patch = entry.get("policy")
         check_bounds(draft.policy.over(patch), patch, report, f"{entry.at}.policy")
         check_seats(entry, draft.profiles, report)
         try:
-            _workspace(entry, folder)
+            places[entry.id] = _workspace(entry, folder)
         except WorkspaceError as error:
-            report.add(entry.body.place("workspace"), str(error), at=f"{entry.at}.workspace")
+            to = late if isinstance(error, WorkspaceMoved) else report
+            to.add(entry.body.place("workspace"), str(error), at=f"{entry.at}.workspace")
+            places[entry.id] = error.place if isinstance(error, WorkspaceMoved) else folder
     members = expand(draft.entries, report)
     check_parents(members, report)
-    return members
+    return members, places
 
 
 def _workspace(entry: Entry, folder: Path) -> Path:
     return resolve_workspace(entry.get("workspace"), folder, allow_outside=bool(entry.get("allow_outside")))
 
 
-def _build(draft: _Draft, real: Path, members: list[Member]) -> FleetSpec:
+def _build(draft: _Draft, real: Path, members: list[Member], places: Mapping[str, Path]) -> FleetSpec:
     """The models of a file without problems."""
     policy = draft.policy.policy()
     specs: dict[str, AgentSpec] = {}
@@ -167,7 +177,7 @@ def _build(draft: _Draft, real: Path, members: list[Member]) -> FleetSpec:
         if entry.id not in specs:
             patch = entry.get("policy")
             own = draft.policy.over(patch).policy() if patch else policy
-            specs[entry.id] = _agent(entry, own, draft.profiles, _workspace(entry, real.parent))
+            specs[entry.id] = _agent(entry, own, draft.profiles, places[entry.id])
         title = f"{entry.get('title')}{member.suffix}" if entry.get("title") else member.id
         own_fields = {"id": member.id, "pool": member.pool, "title": title}
         agents[member.id] = specs[entry.id].model_copy(update=own_fields)
@@ -190,5 +200,6 @@ def _agent(entry: Entry, policy: Policy, profiles: Mapping[str, Profile], worksp
         ready=entry.get("ready") or profile.ready,
         liveness=entry.get("liveness") or profile.liveness,
         policy=policy,
+        profiles=dict(profiles),
         **optional,
     )

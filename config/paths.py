@@ -64,6 +64,11 @@ class StateDir:
         return self.path / "handoffs"
 
     @property
+    def reports(self) -> Path:
+        """Post-mortems of the incidents that were given up."""
+        return self.path / "reports"
+
+    @property
     def runs(self) -> Path:
         """What each agent's launcher reports: pid and end of the process."""
         return self.path / "runs"
@@ -101,7 +106,7 @@ class StateDir:
         except OSError as error:
             raise _refusal(self.root, error.strerror or str(error)) from error
         inner = (self.inbox, self.operator_inbox, self.checkpoints, self.snapshots, self.handoffs)
-        for folder in (self.path, *inner):
+        for folder in (self.path, *inner, self.reports):
             _private(folder)
 
 

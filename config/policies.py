@@ -16,6 +16,7 @@ from .shapes import (
     Record,
     Report,
     Shape,
+    age,
     choice,
     describe,
     duration,
@@ -24,6 +25,7 @@ from .shapes import (
     number,
     record,
     share,
+    size,
     table,
     whole,
 )
@@ -31,6 +33,7 @@ from .shapes import (
 INTERVAL = (10.0, 120.0)
 """Legal heartbeat_interval in seconds; `testing: true` lifts the lower bound."""
 MAX_COUNT = 1000
+MAX_TIMEOUT_FACTOR = 10.0
 MAX_FACTOR = 1000.0
 """Keeps factor ** steps a finite number."""
 
@@ -91,6 +94,8 @@ POLICY_SHAPES: dict[str, Shape[Any]] = {
     "task_deadline": duration,
     "max_restarts": whole(0, MAX_COUNT),
     "max_llm_retries": whole(0, MAX_COUNT),
+    "decide_within": duration,
+    "reassign_timeout_factor": number(1, MAX_TIMEOUT_FACTOR),
     "backoff": _nested(
         {"initial": duration, "factor": number(1, MAX_FACTOR), "max": duration, "jitter": number(0, 1)},
         "a mapping with initial, factor, max, jitter",
@@ -101,6 +106,17 @@ POLICY_SHAPES: dict[str, Shape[Any]] = {
     "cascade": _nested(
         {"share": share, "at_least": whole(0, 100_000), "window": duration},
         "a mapping with share, at_least, window",
+    ),
+    "recoveries": _nested({"share": share, "at_least": whole(1, 100_000)}, "a mapping with share, at_least"),
+    "keep": _nested(
+        {
+            "checkpoints": whole(2, 100_000),
+            "snapshots": whole(2, 10_000),
+            "age": age,
+            "file_size": size,
+            "total_size": size,
+        },
+        "a mapping with checkpoints, snapshots, age, file_size, total_size",
     ),
     "recovery": _recovery,
 }

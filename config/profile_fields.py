@@ -9,6 +9,8 @@ from typing import Any, get_args
 from .fleet import (
     CAUSES,
     SCREEN_PHASES,
+    Dialog,
+    ErrorRule,
     ExitRule,
     LivenessKind,
     Probe,
@@ -96,6 +98,7 @@ _screen = record(
     {
         "phase": choice(SCREEN_PHASES),
         "pattern": regex(),
+        "cause": choice(CAUSES),
         "lines": whole(1, 200),
         "below": regex(),
         "resets": regex(groups=1),
@@ -105,7 +108,42 @@ _screen = record(
 
 
 def _screen_rule(node: Node, report: Report) -> dict[str, Any] | None:
-    return _complete(_screen(node, report), ("phase", "pattern"), report)
+    values = _complete(_screen(node, report), ("phase", "pattern"), report)
+    if values is not None and (values["phase"] == "error") != ("cause" in values):
+        report.add(node, "`cause` belongs to phase error and to no other, expected both or neither")
+        return None
+    return values
+
+
+KEY_NAME = re.compile(r"[A-Za-z0-9]|Enter|Escape|Space|Tab|BTab|BSpace|Up|Down|Left|Right")
+"""Keys that may close a dialog: none of them interrupts or ends a program by itself."""
+
+
+@leaf
+def _key(node: Node, _: Report) -> str:
+    raw = node.raw if isinstance(node, Scalar) else ""
+    if not KEY_NAME.fullmatch(raw):
+        raise Wrong("no key that may close a dialog, expected a letter, a digit, Enter, Escape, an arrow")
+    return raw
+
+
+_dialog = record(
+    {
+        "pattern": regex(),
+        "keys": listing(_key, "a list of one to five keys", at_least=1),
+        "lines": whole(1, 200),
+        "below": regex(),
+    },
+    "a mapping with the keys of a dialog",
+)
+
+
+def _dialog_rule(node: Node, report: Report) -> dict[str, Any] | None:
+    found = _complete(_dialog(node, report), ("pattern", "keys"), report)
+    if found is not None and len(found["keys"]) > 5:
+        report.add(node, f"{len(found['keys'])} keys, expected at most 5")
+        return None
+    return found
 
 
 def _rule_name(key: Scalar, report: Report) -> bool:
@@ -138,6 +176,17 @@ def _place(known: tuple[str, ...], *, inside: bool) -> Shape[str]:
     return read
 
 
+_error = record(
+    {"cause": choice(CAUSES), "pattern": regex(), "resets": regex(groups=1)},
+    "a mapping with the keys of an error rule",
+)
+
+
+def _error_rule(node: Node, report: Report) -> ErrorRule | None:
+    values = _complete(_error(node, report), ("cause", "pattern"), report)
+    return ErrorRule(**values) if values else None
+
+
 _transcript = record(
     {
         "roots": listing(_place(("workspace", "repo"), inside=False), "a list of folders", at_least=1),
@@ -147,6 +196,7 @@ _transcript = record(
         "session": text(limit=100),
         "began": text(limit=100),
         "kept_open": flag,
+        "errors": listing(_error_rule, "a list of rules"),
     },
     "a mapping with the keys of a transcript rule",
 )
@@ -171,6 +221,7 @@ _exit = record(
         "cause": choice(CAUSES),
         "pattern": regex(),
         "status": listing(whole(0, 255), "a list of exit statuses"),
+        "resets": regex(groups=1),
     },
     "a mapping with the keys of an exit rule",
 )
@@ -224,6 +275,7 @@ PROFILE_SHAPES: dict[str, Shape[Any]] = {
     "ready": probe,
     "liveness": liveness,
     "screens": table(_rule_name, _screen_rule, "a mapping of names to rules"),
+    "dialogs": table(_rule_name, _dialog_rule, "a mapping of names to dialogs"),
     "transcripts": listing(_transcript_rule, "a list of rules"),
     "status_files": listing(_status_rule, "a list of rules"),
     "bookkeeping": listing(_place((), inside=True), "a list of paths in the workspace"),
@@ -231,6 +283,9 @@ PROFILE_SHAPES: dict[str, Shape[Any]] = {
     "exit_codes": table(_status_key, choice(CAUSES), "a mapping of exit statuses to causes"),
     "nudge_keys": words,
     "quit_keys": words,
+    "interrupt_keys": words,
+    "processes": words,
+    "provider_ports": listing(whole(1, 65535), "a list of ports"),
 }
 
 _TEMPLATES = ("model", "prompt", "session", "resume", "resume_prompt", "autonomy", "needed")
@@ -239,7 +294,8 @@ read_profile: Shape[Record] = record(PROFILE_SHAPES, "a mapping with the keys of
 
 
 def merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A profile's values with others laid over them field by field; env, screens, exit_codes key by key."""
+    """A profile's values with others laid over them field by field; env, screens, dialogs and exit_codes
+    key by key."""
     result = dict(values)
     for key, value in over.items():
         result[key] = {**result.get(key, {}), **value} if isinstance(value, dict) else value
@@ -251,6 +307,8 @@ def as_profile(name: str, values: Mapping[str, Any]) -> Profile:
     fields = {f"{key}_args" if key in _TEMPLATES else key: value for key, value in values.items()}
     if "screens" in fields:
         fields["screens"] = tuple(ScreenRule(name=rule, **each) for rule, each in fields["screens"].items())
+    if "dialogs" in fields:
+        fields["dialogs"] = tuple(Dialog(name=rule, **each) for rule, each in fields["dialogs"].items())
     if "exit_codes" in fields:
         fields["exit_codes"] = {int(status): cause for status, cause in fields["exit_codes"].items()}
     return Profile(name=name, **fields)

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from .durations import EXPECTED as DURATION
-from .durations import parse_duration
+from .durations import parse_age, parse_duration
 from .nodes import Broken, Mapping, Node, Scalar
 from .nodes import Sequence as SequenceNode
 from .problems import closest, inert
 from .references import EXPECTED as REFERENCE
 from .references import well_formed
+from .sizes import EXPECTED as SIZE
+from .sizes import parse_size
 
 T = TypeVar("T")
 MAX_TEXT = 4096
@@ -161,20 +163,43 @@ def _number(node: Node) -> int | float | None:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
+def _span(parse: Callable[[str], float], expected: str) -> Shape[float]:
+    """Seconds, more than 0, of a text with a unit."""
+
+    def read(node: Node, _: Report) -> float:
+        if not isinstance(node, Scalar) or node.value is None:
+            raise unlike(node, expected)
+        if _number(node) is not None:
+            raise Wrong(f"{inert(node.raw)!r} has no unit, expected {expected}")
+        try:
+            seconds = parse(node.raw)
+        except ValueError as error:
+            raise Wrong(f"found {describe(node)}, {error}") from None
+        if seconds <= 0:
+            raise unlike(node, "more than 0")
+        return seconds
+
+    return leaf(read)
+
+
+duration = _span(parse_duration, DURATION)
+"""`500ms 30s 10m 2h`."""
+age = _span(parse_age, DURATION.replace("such as", "such as 14d,"))
+"""As `duration`, and `14d`."""
+
+
 @leaf
-def duration(node: Node, _: Report) -> float:
-    """Seconds, more than 0."""
+def size(node: Node, _: Report) -> int:
+    """Bytes, more than 0."""
     if not isinstance(node, Scalar) or node.value is None:
-        raise unlike(node, DURATION)
-    if _number(node) is not None:
-        raise Wrong(f"{inert(node.raw)!r} has no unit, expected {DURATION}")
+        raise unlike(node, SIZE)
     try:
-        seconds = parse_duration(node.raw)
+        found = parse_size(node.raw)
     except ValueError as error:
         raise Wrong(f"found {describe(node)}, {error}") from None
-    if seconds <= 0:
+    if found <= 0:
         raise unlike(node, "more than 0")
-    return seconds
+    return found
 
 
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")

@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from ..config.fleet import AgentSpec, FleetSpec
 from ..healing import evidence as e
 from ..healing.actions import Action
 from ..healing.agent import AgentState, Happening, Stage
+from ..healing.asking import asked_anew
 from ..healing.decide import decide, due
 from ..healing.evolve import evolve
-from ..healing.guards import Guards, Told, guards_for, vital
+from ..healing.guards import NOTHING, Guards, Told, guards_for, vital
 from ..healing.replacing import replace
 from ..healing.transitions import Change, first_state, fitted, plain_start
+from ..healing.turn import Turn
 from .deadlines import Deadlines
 
 log = logging.getLogger(__name__)
@@ -30,18 +31,6 @@ DUE_LIMIT = 1_000
 """Agents that are decided upon in one turn; the others follow in the next, when these are written down."""
 TOLD_LIMIT = 10
 """What guards tell in one turn, per agent, at most: more is a defect."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """What one turn of the loop has to write and then do."""
-
-    happenings: dict[str, list[Happening]] = field(default_factory=dict)
-    changed: set[str] = field(default_factory=set)
-    actions: list[Action] = field(default_factory=list)
-
-    def note(self, happening: Happening) -> None:
-        self.happenings.setdefault(happening.agent, []).append(happening)
 
 
 class Brain:
@@ -55,6 +44,10 @@ class Brain:
         self._guards: Guards = guards_for(fleet.agents, fleet.policy)
         self._told: deque[e.Evidence] = deque()
         self._notes: list[Happening] = []
+        self._orders: list[Action] = []
+        """What guards want done for the fleet."""
+        self.defects = 0
+        """How often something of ours went wrong that was logged and survived."""
 
     # -- whom it knows --------------------------------------------------------------------------
 
@@ -76,7 +69,7 @@ class Brain:
             recovery = replace(recovery, issued=False)
         if errand:
             errand = replace(errand, issued=False)
-        state = replace(state, recovery=recovery, errand=errand, attached=False)
+        state = asked_anew(replace(state, recovery=recovery, errand=errand, attached=False))
         spec = self.fleet.agents.get(state.id)
         self._take_on(fitted(state, spec, now) if spec else state, now)
 
@@ -120,6 +113,7 @@ class Brain:
             self._adopt(state, evolve(state, evidence, spec), turn, evidence.at)
         except Exception:
             # One agent's nonsense must not end the supervision of all.
+            self.defects += 1
             log.exception("agent %s: cannot make sense of %s", evidence.agent, evidence)
             return "it failed inside the daemon; see daemon.log"
         for seen in self.evidence_seen:
@@ -128,6 +122,9 @@ class Brain:
             except Exception:
                 log.exception("agent %s: cannot follow %s", evidence.agent, evidence)
         self._deadlines.set(evidence.agent, due(self.states[evidence.agent], spec))
+        if isinstance(evidence, e.Decided) and evidence.by in self.states:
+            # The letter that said so is another agent's, and must not be read again after this was heeded.
+            turn.changed.add(evidence.by)
         return ""
 
     def decide_due(self, turn: Turn, now: float) -> None:
@@ -147,6 +144,7 @@ class Brain:
                 log.exception("agent %s: cannot decide what to do", agent)
                 settled = False
             if not settled:
+                self.defects += 1
                 log.error("agent %s: decide did not settle; looked at again in a second", agent)
                 self._deadlines.set(agent, now + 1.0)
 
@@ -181,17 +179,26 @@ class Brain:
     # -- what lies between agents ---------------------------------------------------------------
 
     def _hear(self, told: Told) -> None:
+        if told is NOTHING:
+            return
         self._told.extend(told.evidence)
         self._notes.extend(told.happenings)
+        self._orders.extend(told.actions)
 
     def _heed(self, turn: Turn) -> None:
         """Take in what the guards have said, and what they say to that."""
+        if not (self._told or self._notes or self._orders):
+            return
+        for _ in range(TOLD_LIMIT * (len(self.states) + 1)):
+            if not self._told:
+                break
+            self.take(self._told.popleft(), turn)
+        if self._told:
+            self.defects += 1
+            log.error("the guards do not come to an end; %d words of theirs are dropped", len(self._told))
+            self._told.clear()
         for happening in self._notes:
             turn.note(happening)
         self._notes.clear()
-        for _ in range(TOLD_LIMIT * (len(self.states) + 1)):
-            if not self._told:
-                return
-            self.take(self._told.popleft(), turn)
-        log.error("the guards do not come to an end; %d words of theirs are dropped", len(self._told))
-        self._told.clear()
+        turn.actions.extend(self._orders)
+        self._orders.clear()

@@ -65,6 +65,17 @@ def members(group: str) -> list[int]:
     return found
 
 
+def oom_kills(group: str) -> int | None:
+    """How many processes in the group and below the kernel has killed for want of memory; None: not told."""
+    folder = _folder(group)
+    try:
+        lines = (folder / "memory.events").read_text(encoding="ascii").splitlines() if folder else []
+    except (OSError, UnicodeDecodeError):
+        return None
+    said = dict(line.split(" ", 1) for line in lines if " " in line)
+    return int(said["oom_kill"]) if said.get("oom_kill", "").isdecimal() else None
+
+
 def make_own(pid: int, name: str) -> str:
     """Put the process, and so what it starts from now on, into a new group below the one it is in: that
     changes nothing of who may limit or end it. `name` is made of letters, digits, `.`, `_` and `-`.

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
 import stat
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -39,11 +41,12 @@ class CheckpointDamaged(Exception):
 
 
 class CheckpointStore:
-    """Stores and finds checkpoints. Thread-safe; keeps the newest `keep` of each agent."""
+    """Stores and finds checkpoints. Thread-safe; keeps the newest `keep` of each agent, or as `bound`."""
 
     def __init__(self, state_dir: StateDir, *, keep: int = KEEP) -> None:
         self._root = state_dir.checkpoints
         self._keep = max(2, keep)
+        self._bounds: dict[str, tuple[int, float]] = {}
         self._locks: dict[str, threading.RLock] = {}
 
     def path_of(self, agent: str, seq: int) -> Path:
@@ -56,11 +59,15 @@ class CheckpointStore:
             used = [int(m[1]) for name in self._names(agent) if (m := _USED.fullmatch(name))]
             return max(used, default=0) + 1
 
+    def bound(self, agent: str, keep: int, age: float) -> None:
+        """From now on keep `keep` of the agent's checkpoints, and none older than `age` seconds."""
+        self._bounds[agent] = (max(2, keep), age)
+
     def store(self, checkpoint: Checkpoint) -> Path:
-        """Write it durably and drop the oldest beyond the cap. Raises OSError."""
+        """Write it durably and drop the oldest beyond the caps. Raises OSError."""
         with self._lock(checkpoint.agent):
             final = self._write(checkpoint, durable=True)
-            self._trim(checkpoint.agent)
+            self.trim(checkpoint.agent)
         return final
 
     def add(self, agent: str, task: str | None, make: Make) -> Checkpoint:
@@ -92,7 +99,7 @@ class CheckpointStore:
             except OSError as why:
                 return self._synced(stored), why
             finally:
-                self._trim(agent)
+                self.trim(agent)
         return stored, None
 
     def kept(self, agent: str, task: str | None) -> list[Checkpoint]:
@@ -103,6 +110,22 @@ class CheckpointStore:
                 with contextlib.suppress(FileNotFoundError, CheckpointDamaged):
                     found.append(self.load(agent, seq))
         return [checkpoint for checkpoint in found if checkpoint.task == task]
+
+    def shelf(self, agent: str) -> list[tuple[int, Checkpoint | None]]:
+        """Every checkpoint that is there, newest first; None for a damaged one, which stays where it is.
+
+        Raises ValueError on an unsafe name."""
+        found: dict[int, Checkpoint | None] = {}
+        with self._lock(agent):
+            for name in self._names(agent):
+                if not (match := _USED.fullmatch(name)):
+                    continue
+                seq = int(match[1])
+                found.setdefault(seq, None)
+                if not match[2]:
+                    with contextlib.suppress(FileNotFoundError, CheckpointDamaged):
+                        found[seq] = self.load(agent, seq)
+        return sorted(found.items(), reverse=True)
 
     def load(self, agent: str, seq: int) -> Checkpoint:
         """Raises CheckpointDamaged, or FileNotFoundError."""
@@ -182,16 +205,42 @@ class CheckpointStore:
         with contextlib.suppress(OSError):
             path.rename(path.with_name(path.name + ".damaged"))
 
-    def _trim(self, agent: str) -> None:
+    def trim(self, agent: str) -> None:
+        """Drop what is more or older than the caps say, but for the newest two: should the first of them be
+        damaged, the second serves."""
         folder = self._folder(agent)
-        old = [folder / f"{seq}.json" for seq in self._sequence(agent)[self._keep :]]
-        damaged = sorted(
-            (int(m[1]) for n in self._names(agent) if (m := _USED.fullmatch(n)) and m[2]), reverse=True
-        )
-        old += [folder / f"{seq}.json.damaged" for seq in damaged[KEEP_DAMAGED:]]
-        for path in old:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        with self._lock(agent):
+            most, age = self._bounds.get(agent, (self._keep, None))
+            kept = [folder / f"{seq}.json" for seq in self._sequence(agent)]
+            old = kept[most:]
+            if age is not None:
+                since = time.time() - age
+                old += itertools.takewhile(lambda path: _written(path) < since, reversed(kept[2:most]))
+            damaged = sorted(
+                (int(m[1]) for n in self._names(agent) if (m := _USED.fullmatch(n)) and m[2]), reverse=True
+            )
+            old += [folder / f"{seq}.json.damaged" for seq in damaged[KEEP_DAMAGED:]]
+            for path in old:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def commits(self, agent: str) -> set[str]:
+        """The snapshots that the checkpoints still there name."""
+        found: set[str] = set()
+        for seq in self._sequence(agent):
+            with contextlib.suppress(FileNotFoundError, CheckpointDamaged):
+                snapshot = self.load(agent, seq).snapshot
+                if snapshot and isinstance(snapshot.get("commit"), str):
+                    found.add(snapshot["commit"])
+        return found
+
+
+def _written(path: Path) -> float:
+    """When it was written, seconds since 1970; now for one that is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def from_letter(letter: Letter, prev: Checkpoint | None, *, task: str | None, seq: int) -> Checkpoint:
@@ -226,6 +275,8 @@ def from_supervisor(
     if snapshot is not None:
         changed = {str(path) for path in (before or {}).get("changed", ())} | set(snapshot.changed)
         shot = {"commit": snapshot.commit, "changed": sorted(changed)[:MOST_CHANGED]}
+        if snapshot.unsaved:
+            shot["unsaved"] = snapshot.unsaved
     return Checkpoint(
         agent=agent, seq=seq, task=task, attempt=attempt, created_at=created_at,
         completed=same.completed if same else (), files=same.files if same else (),

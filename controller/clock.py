@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 
 class SteadyClock:
@@ -13,3 +14,8 @@ class SteadyClock:
 
     def now(self) -> float:
         return self._offset + time.monotonic()
+
+
+def local_now() -> datetime:
+    """The wall clock in the local time zone, by which people and providers name times of day."""
+    return datetime.now().astimezone()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..healing.agent import Happening
+from ..healing.hierarchy import above
 from .timestamps import to_iso
 
 log = logging.getLogger(__name__)
@@ -97,29 +98,56 @@ class CommsLog:
 
 
 def comms_for(
-    happening: Happening, titles: Mapping[str, str], parents: Mapping[str, str | None]
+    happening: Happening,
+    titles: Mapping[str, str],
+    parents: Mapping[str, str | None],
+    living: Callable[[str], bool] = lambda _: True,
 ) -> list[Line]:
-    """The lines a happening leads to, if any; agents by their titles, a missing parent is the operator."""
+    """The lines a happening leads to, if any; agents by their titles, a missing parent is the operator.
+
+    In place of a parent or grandparent that is not `living` the nearest one above it stands, and a line that
+    is its business says so."""
     rule = _RULES.get(happening.type)
-    return rule(_Scene(happening, titles, parents)) if rule else []
+    if rule is None:
+        return []
+    scene = _Scene(happening, titles, parents, living)
+    lines = rule(scene)
+    stands = scene.stands_for()
+    return [(sender, to, kind, text + stands) for sender, to, kind, text in lines] if stands else lines
 
 
 class _Scene:
     """A happening with the names of everybody in it."""
 
     def __init__(
-        self, happening: Happening, titles: Mapping[str, str], parents: Mapping[str, str | None]
+        self,
+        happening: Happening,
+        titles: Mapping[str, str],
+        parents: Mapping[str, str | None],
+        living: Callable[[str], bool],
     ) -> None:
         self.type = happening.type
         self.fields: Mapping[str, Any] = happening.fields
-        parent = parents.get(happening.agent)
-        grandparent = parents.get(parent) if parent else None
+        self._titles = titles
+        self._above = above(happening.agent, parents, living)
+        parent, grandparent = self._above.first, self._above.second
         self.agent = titles.get(happening.agent, happening.agent) or "fleet"
         self.parent = titles.get(parent, parent) if parent else PERSON
         self.grandparent = titles.get(grandparent, grandparent) if grandparent else PERSON
         # Whoever is responsible acts; above the top level that is the policy, and TRON carries it out.
         self.superior = self.parent if parent else TRON
         self.second = self.grandparent if grandparent else TRON
+
+    def title(self, agent: str) -> str:
+        return self._titles.get(agent, agent) or PERSON
+
+    def stands_for(self) -> str:
+        """Behind a line: in whose place the one answers whose business it is."""
+        second = self.type == "hhmrs_reassign" or self.text("level_to") == "2"
+        gone = self._above.for_second if second else self._above.for_first
+        if not gone or self.type not in _LEVELS:
+            return ""
+        return f" (in place of {', '.join(map(self.title, gone))}, gone)"
 
     def text(self, name: str, otherwise: str = "") -> str:
         value = self.fields.get(name)
@@ -155,7 +183,15 @@ def _incident(s: _Scene) -> list[Line]:
 def _strategy(s: _Scene) -> list[Line]:
     verb = {"hhmrs_nudge": "Nudging", "hhmrs_resume": "Resuming", "hhmrs_restart": "Restarting"}[s.type]
     reason = s.text("reason", s.text("cause", "no reason given"))
-    return [(s.superior, s.agent, "CMD", f"{verb} {s.agent} (attempt {s.text('n', '1')}): {reason}")]
+    steps = s.fields.get("steps")
+    made_of = f"; steps: {', '.join(map(str, steps))}" if isinstance(steps, list) and steps else ""
+    return [(s.superior, s.agent, "CMD", f"{verb} {s.agent} (attempt {s.text('n', '1')}): {reason}{made_of}")]
+
+
+def _nudge_step(s: _Scene) -> list[Line]:
+    done = "done" if s.fields.get("ok") else "not done"
+    look = " at the quick look" if s.fields.get("gentle") else ""
+    return [(TRON, s.agent, "CMD", f"Nudge {s.agent}{look}, {s.text('step')} {done}: {s.text('why', '-')}")]
 
 
 def _reassign(s: _Scene) -> list[Line]:
@@ -169,11 +205,16 @@ def _reassign(s: _Scene) -> list[Line]:
     ]
 
 
+def _more_time(s: _Scene) -> list[Line]:
+    return [(s.second, s.agent, "CMD", f"More time for {s.agent}: {s.text('reason')}")]
+
+
 def _escalation(s: _Scene) -> list[Line]:
     reason = s.text("reason")
     if s.text("level_to") == "2":
         line = f"Grandchild escalation: {s.agent} (failure_count={s.text('failure_count', '0')})"
-        return [(s.superior, s.grandparent, "CMD", line)]
+        sender = s.superior if s.superior != s.grandparent else TRON
+        return [(sender, s.grandparent, "CMD", line)]
     return [(s.second, PERSON, "CMD", f"Escalation to a person: {s.agent} ({reason})")]
 
 
@@ -186,6 +227,26 @@ def _failure(s: _Scene) -> list[Line]:
             f"Permanent failure: {s.agent} ({s.text('reason', 'the last level is spent')})",
         )
     ]
+
+
+def _asks(s: _Scene) -> list[Line]:
+    options = s.fields.get("options")
+    words = ", ".join(map(str, options)) if isinstance(options, list | tuple) else "?"
+    text = f"Decide for {s.agent}: {s.text('symptom')}, cause {s.text('cause')}; {words}"
+    after = f"; otherwise {s.text('otherwise')} in {s.text('within')} s"
+    return [(TRON, s.title(s.text("decider")), "CMD", text + after)]
+
+
+def _decided(s: _Scene) -> list[Line]:
+    return [(s.title(s.text("by")), TRON, "RESPONSE", f"Decided for {s.agent}: {s.text('strategy')}")]
+
+
+def _no_decision(s: _Scene) -> list[Line]:
+    if s.type == "agent_decision_refused":
+        text = f"Refused: {s.text('strategy')} for {s.agent}: {s.text('why')}"
+        return [(TRON, s.title(s.text("by")), "RESPONSE", text)]
+    text = f"The policy decides for {s.agent}: {s.text('why')}"
+    return [(TRON, s.title(s.text("decider")), "STATUS", text)]
 
 
 def _recovered(s: _Scene) -> list[Line]:
@@ -230,12 +291,28 @@ def _said(kind: str, to: str, words: str, field: str) -> Callable[[_Scene], list
     return rule
 
 
+_LEVELS = frozenset(
+    {
+        "hhmrs_timeout",
+        "hhmrs_nudge",
+        "hhmrs_resume",
+        "hhmrs_restart",
+        "hhmrs_reassign",
+        "hhmrs_escalation",
+        "agent_incident",
+        "agent_attempt_failed",
+    }
+)
+"""What is the business of a level, so that a line about it says who stands in for whom."""
+
 _RULES: dict[str, Callable[[_Scene], list[Line]]] = {
     "hhmrs_timeout": _timeout,
     "hhmrs_nudge": _strategy,
+    "agent_nudge_step": _nudge_step,
     "hhmrs_resume": _strategy,
     "hhmrs_restart": _strategy,
     "hhmrs_reassign": _reassign,
+    "agent_timeouts_raised": _more_time,
     "hhmrs_escalation": _escalation,
     "hhmrs_failure": _failure,
     "hhmrs_recovered": _recovered,
@@ -243,6 +320,10 @@ _RULES: dict[str, Callable[[_Scene], list[Line]]] = {
     "agent_incident": _incident,
     "agent_incident_closed": _closed,
     "agent_attempt_failed": _attempt_failed,
+    "agent_decider_asked": _asks,
+    "agent_decided": _decided,
+    "agent_decision_refused": _no_decision,
+    "agent_decider_silent": _no_decision,
     "agent_started": _said("STATUS", "parent", "Started, attempt", "attempt"),
     "agent_done": _said("RESPONSE", "parent", "Done", "why"),
     "agent_asked": _said("CMD", "parent", "Question", "question"),

@@ -36,6 +36,10 @@ class Writers(Protocol):
         """For each agent that wrote to one of these files, newest last, for certain: the newest such file."""
         ...
 
+    def by_others(self, agents: Collection[str], path: str, every: float) -> bool:
+        """Whether one of these agents wrote to that file of late, for certain."""
+        ...
+
 
 class Watching(Protocol):
     """What watches the folders."""
@@ -281,12 +285,29 @@ class Crediting:
         if not kept or not agents or self._over.is_set():
             return
         shared.told = now
+        outer = self._outer(shared)
         if len(agents) == 1:
-            self._say(shared.path, agents[0], next(reversed(kept)))
+            # An agent's own folder is its own, but for what one that works further out provably put there.
+            own = (path for path in reversed(kept) if not (kept[path] and self._theirs(path, outer)))
+            if (newest := next(own, None)) is not None:
+                self._say(shared.path, agents[0], newest)
         elif self._writers is not None:
-            written = [path for path, by_write in kept.items() if by_write]
+            written = [path for path, by_write in kept.items() if by_write and not self._theirs(path, outer)]
             for agent, path in self._writers.who(agents, written).items():
                 self._say(shared.path, agent, path)
+
+    def _outer(self, shared: Shared) -> list[str]:
+        """The agents of all workspaces around this one."""
+        found: set[str] = set()
+        path = shared.path
+        with self._lock:
+            while (above := os.path.dirname(path)) != path:
+                path = above
+                found |= self._shared[path].agents if path in self._shared else set()
+        return sorted(found)
+
+    def _theirs(self, path: str, outer: Sequence[str]) -> bool:
+        return self._writers is not None and self._writers.by_others(outer, path, SHARED_EVERY)
 
     def _say(self, root: str, agent: str, path: str) -> None:
         try:

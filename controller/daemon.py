@@ -23,7 +23,7 @@ from .lock import DaemonLock, Holder, LockHeld, here, read_holder
 from .looks import Looks
 from .open_files import raise_limit
 from .ports import TerminalsError
-from .processes import identify
+from .processes import booted_at, identify
 
 log = logging.getLogger("hhmrs")
 
@@ -58,7 +58,8 @@ def run_daemon(config_path: Path, *, quick_look: float | None = None, interval: 
         state.create()
         me = identify(os.getpid())
         holder = Holder(os.getpid(), me.created if me else 0.0, here(), __version__, str(fleet.path),
-                        fleet.policy.mode, time.time(), ready=False, quick_look=quick_look)  # fmt: skip
+                        fleet.policy.mode, time.time(), ready=False, quick_look=quick_look,
+                        booted=booted_at(), clock=time.time() - time.monotonic())  # fmt: skip
         lock.acquire(holder)
         _log_to(state)
         raise_limit()

@@ -14,14 +14,14 @@ from .launching import Report
 from .ports import Identity
 from .processes import alive
 from .tmux_control import ControlRefused
-from .tmux_words import ROW_FORMAT, Row, read_rows
+from .tmux_words import Row, panes_of, read_rows
 
-_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
+_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512)
 """Seconds between the looks for a status that is not there yet."""
 
 _REPORT_PAUSES = (0.001, 0.001, 0.002, 0.003, 0.005, 0.008, 0.02)
-_DRAIN = (0.001, 0.003, 0.003, 0.004, 0.005, 0.01, 0.02)
-"""Seconds between the looks at a pane until two show the same: tmux has read what was printed last."""
+_DRAIN = (0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32)
+"""Seconds between the looks at a pane until it shows its launcher's mark, or is closed."""
 _RESERVE = 256
 """Descriptors left to all else that a daemon opens; the processes that would need them are polled."""
 
@@ -101,11 +101,16 @@ def _room() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a process ended, both None when tmux does not know; `row` is its pane if it is still there."""
+    """How a process ended, both None when nobody knows; `row` is its pane if it is still there."""
 
     status: int | None
     signal: int | None
     row: Row | None
+
+    @property
+    def lost(self) -> bool:
+        """Its terminal is gone: the pane itself, or the launcher that held it open, which said no more."""
+        return self.row is None or (self.row.closed and self.status is None and self.signal is None)
 
 
 async def ending_of(ask: Ask, said: Said, agent: str, attempt: int) -> Ending:
@@ -121,7 +126,7 @@ async def ending_of(ask: Ask, said: Said, agent: str, attempt: int) -> Ending:
     for pause in _PAUSES:
         known = row is not None and (row.view.status is not None or row.view.signal is not None)
         # With the terminal still open its last lines may not have been read yet.
-        if row is None or (known and (row.closed or pause > 0.05)):
+        if row is None or (known and (row.closed or row.marked)):
             break
         if not known:
             # Some tmux builds before 3.6 lose SIGCHLD and would never learn the status by themselves.
@@ -129,24 +134,28 @@ async def ending_of(ask: Ask, said: Said, agent: str, attempt: int) -> Ending:
                 os.kill(row.server, signal.SIGCHLD)
         await asyncio.sleep(pause)
         row = await _look(ask, agent, attempt)
+    report = said(agent)
+    if report is not None and report.attempt == attempt:
+        # How the launcher itself ended (somebody killed it) says nothing of how its command did.
+        return Ending(report.status, report.signal, row)
     return Ending(row.view.status, row.view.signal, row) if row else Ending(None, None, None)
 
 
 async def _drained(ask: Ask, agent: str, attempt: int) -> Row | None:
-    """The pane once tmux has read it to the end, as far as that can be told; its launcher holds it open."""
-    row, before = None, ""
+    """The pane once tmux has read it to the end: the launcher's mark stands behind all that was printed. A
+    busy machine may take its time for that; two looks that show the same prove nothing."""
+    row = None
     for pause in _DRAIN:
         await asyncio.sleep(pause)
         row = await _look(ask, agent, attempt)
-        if row is None or row.closed or row.view.change_key == before:
+        if row is None or row.closed or row.marked:
             break
-        before = row.view.change_key
     return row
 
 
 async def _look(ask: Ask, agent: str, attempt: int) -> Row | None:
     try:
-        lines = await ask("list-panes", "-s", "-t", f"={agent}:", "-F", ROW_FORMAT)
+        lines = await ask(*panes_of(agent))
     except ControlRefused:
         return None
     rows = (row for row in read_rows(lines) if row.view.agent == agent)

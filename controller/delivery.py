@@ -14,7 +14,9 @@ from typing import Any
 from ..config.fleet import AgentSpec
 from ..healing import evidence as e
 from .checkpoints import CheckpointStore, from_letter
+from .decisions import Ancestors, decision
 from .inbox import Inbox
+from .letterforms import Refused
 from .ports import Checkpoint, Clock, Letter
 
 MOST = 200
@@ -41,6 +43,8 @@ class Deliveries:
         self.inbox = inbox
         self.acknowledged: Callable[[set[str]], None] = lambda _: None
         """Told, in the thread that removed them, whose letters were removed."""
+        self.ancestors: Ancestors = lambda _: ()
+        """Whose children are whose, as the fleet file says now."""
         self._store = store
         self._clock = clock
         self._readers: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -83,6 +87,12 @@ class Deliveries:
             now = self._clock.now()
             if letter.kind == "checkpoint":
                 found.evidence.append(self._checkpoint(letter.agent, stored[letter.id], task, now))
+            elif letter.kind == "decide":
+                try:
+                    found.evidence.append(decision(letter, self.ancestors, now))
+                except Refused as why:
+                    self.inbox.refuse(letter, str(why))
+                    continue
             elif rule := _PLAIN.get(letter.kind):
                 found.evidence.append(rule(letter.agent, now, letter.fields))
             found.letters.append(letter)

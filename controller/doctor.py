@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..config.fleet import AgentSpec, Seat
 from .findings import Finding, Level, Machine
+from .savings import savings
 from .sight import sight
 from .standing import fleet_servers
 
@@ -33,7 +34,7 @@ def examine(machine: Machine) -> list[Finding]:
     """Every check in a fixed order. A check that cannot be made says so as a warning."""
     checks: tuple[Callable[[Machine], Iterable[Finding]], ...] = (
         _python, _tmux, _tmux_sockets, _git, _agents, _inotify, _open_files, _disk, _state_dir, _locale,
-        sight, fleet_servers,
+        sight, fleet_servers, savings,
     )  # fmt: skip
     findings: list[Finding] = []
     for check in checks:

@@ -20,8 +20,9 @@ from ..healing import actions as a
 from ..healing import evidence as e
 from ..healing.agent import HELD, AgentState, Happening
 from ..healing.ordering import in_order
+from ..healing.turn import Turn
 from .alarm import Alarm
-from .brain import Brain, Turn
+from .brain import Brain
 from .gathering import gathered
 from .ledger_errors import LedgerError
 from .perform import Outcome
@@ -42,6 +43,7 @@ GRAIN = 0.01
 CALM = (
     e.OutputSeen,
     e.ProcessMeasured,
+    e.ConnectionSeen,
     e.PaneLabelled,
     e.FileChanged,
     e.TranscriptGrew,
@@ -154,10 +156,11 @@ class Engine:
         for state in gone:
             for waiting in (state.recovery, state.errand):
                 if waiting and waiting.order:
-                    self._refuse(waiting.order, "", "the agent is no longer in the fleet file")
+                    self.refuse(waiting.order, "", "the agent is no longer in the fleet file")
         return [state.id for state in gone]
 
-    def _refuse(self, letter: str, order: str, why: str) -> None:
+    def refuse(self, letter: str, order: str, why: str) -> None:
+        """Answer whoever waits for the outcome of that order."""
         told = {"letter": letter, "order": order, "ok": False, "message": why}
         self.note(Happening("operator_outcome", "", self._clock.now(), None, dict(told)))
 
@@ -200,7 +203,7 @@ class Engine:
         for evidence in gathered(in_order(self._batch())):
             refused = self._brain.take(evidence, turn)
             if refused and isinstance(evidence, e.Ordered):
-                self._refuse(evidence.letter, evidence.order, refused)
+                self.refuse(evidence.letter, evidence.order, refused)
         if not self._stopping:
             self._brain.decide_due(turn, self._clock.now())
             self._end_passes(turn)
@@ -278,7 +281,7 @@ class Engine:
     # -- acting ---------------------------------------------------------------------------------
 
     def _dispatch(self, action: a.Action) -> None:
-        if isinstance(action, a.Nudge):
+        if isinstance(action, a.Nudge) and action.types:
             # Known before it is typed: the echo must never be taken for the agent's own words.
             self.emit(e.Typed(action.agent, self._clock.now(), action.text))
         before = self._acting.get(action.agent)
@@ -288,7 +291,8 @@ class Engine:
         if before is not None:
             await asyncio.wait([before])
         try:
-            outcome = await asyncio.to_thread(self._hands.perform, action, self.states[action.agent])
+            state = self.states[action.agent] if action.agent else AgentState("")  # "": of the whole fleet
+            outcome = await asyncio.to_thread(self._hands.perform, action, state)
         except Exception as error:
             log.exception("cannot carry out %s", action)
             outcome = Outcome(
@@ -296,7 +300,21 @@ class Engine:
             )
         if self._acting.get(action.agent) is asyncio.current_task():
             del self._acting[action.agent]
+        if isinstance(action, a.Announce):
+            for done in outcome.evidence:
+                self._announced(action, done)
+            return
         self.deliver(outcome.evidence, outcome.letters)
+
+    def _announced(self, action: a.Announce, done: e.Evidence) -> None:
+        """What is no agent's evidence is written down as it is."""
+        if isinstance(done, e.StepFinished):
+            told: dict[str, object] = {"cascade": action.key, "ok": done.ok, "message": done.why or "done"}
+            self.note(Happening("operator_notified", "", done.at, None, told))
+
+    def announce(self, action: a.Announce) -> None:
+        """Tell the person what a daemon before this one wrote down and may not have told."""
+        self._dispatch(action)
 
     # -- time -----------------------------------------------------------------------------------
 

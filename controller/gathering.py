@@ -34,6 +34,8 @@ def _joined(before: e.Evidence, after: e.Evidence) -> e.Evidence | None:
     if after.at < before.at:
         return None
     if isinstance(before, e.BeatReceived) and isinstance(after, e.BeatReceived):
+        if before.by_file is not after.by_file:
+            return None
         # What the newer leaves out still stands as the older said it.
         return replace(
             after,

@@ -51,7 +51,11 @@ REMEMBER = 60.0
 MOST_REMEMBERED = 20_000
 AT_ONCE = 500
 """Folders whose inner ones git is asked about in one call."""
-TIMEOUT = 10.0
+TIMEOUT = 5.0
+SLOW = 1.0
+SHUNNED = 60.0
+"""A repository that let us wait for longer than SLOW seconds is not asked again for so many times as long: a
+pipe that stands where git looks for rules must not keep all other workspaces waiting."""
 NO_HOME = Path(os.devnull)
 """Nothing can be configured below a device."""
 _FOLDER_NAMES = frozenset(map(os.fsencode, FOLDERS))
@@ -88,6 +92,7 @@ class GitIgnores:
     def __init__(self) -> None:
         self._answers: Answers = {}
         self._repositories: dict[str, str | None] = {}
+        self._shunned: dict[str, float] = {}
 
     def forget(self, changed: str) -> None:
         """The rules, or the repository, that this file belongs to are no longer what they were."""
@@ -169,6 +174,9 @@ class GitIgnores:
         return found
 
     def _ask(self, top: str, paths: list[str]) -> set[str]:
+        began = time.monotonic()
+        if began < self._shunned.get(top, 0.0):
+            return set()
         names = [f"./{path[len(top) :].lstrip('/')}" for path in paths]
         asked = b"".join(os.fsencode(name) + b"\0" for name in names)
         try:
@@ -183,6 +191,9 @@ class GitIgnores:
                 env={"GIT_LITERAL_PATHSPECS": "0"},
             )
         except (GitError, OSError):
+            took = time.monotonic() - began
+            if took > SLOW:
+                self._shunned[top] = began + took * SHUNNED
             return set()
         said = {os.fsdecode(name) for name in answer.split(b"\0") if name}
         return {path for path, name in zip(paths, names, strict=True) if name in said}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,6 +29,8 @@ __all__ = ["BATCH", "OPERATOR", "Inbox"]
 BATCH = 200
 BATCH_BYTES = 8 << 20
 """Bytes of letters that are in our hands at a time, one letter more at most."""
+_ORDER = re.compile(r"-([0-9a-f]{32})\.json")
+"""The end of the name under which a command writes an order: its id."""
 LISTED = 5_000
 """Names of one inbox that are remembered: to list a folder for each batch costs the square of a flood."""
 
@@ -98,6 +102,15 @@ class Inbox:
                 name = box.unread.pop(letter.id, None)
                 if name is not None:
                     box.listed.appendleft(Entry(name, letter.id, True))
+
+    def refuse(self, letter: Letter, reason: str) -> None:
+        """A letter in good form that must not count: to bad/ with it, like one in bad form."""
+        box = self._boxes[letter.agent]
+        with box.lock:
+            name = box.unread.pop(letter.id, None)
+            if name is not None:
+                self._refuse(letter.agent, box, name, reason)
+                prune(box.folder)
 
     def ack(self, letter: Letter) -> None:
         """The letter is in the ledger: remove it. A later letter of the same name is left alone."""
@@ -231,7 +244,8 @@ class Inbox:
     def _order(self, identity: str, found: dict[str, object]) -> Letter:
         fields = forms.order(found)
         at, expires = forms.moment(found, "at"), forms.moment(found, "expires")
-        if expires.timestamp() < self._clock.now():
+        # By the clock that whoever gave it went by: ours stays as it is when that is set.
+        if expires.timestamp() < time.time():
             raise forms.Refused(f"it expired at {_iso(expires)}")
         return Letter("order", OPERATOR, 0, _iso(at), identity, fields | {"expires": _iso(expires)})
 
@@ -257,10 +271,11 @@ class Inbox:
             quarantine(box.folder, name, reason)
         except OSError as why:
             reason = f"{reason} (and bad/ cannot be written: {why.strerror})"
-        self._tell(agent, reason)
+        named = _ORDER.search(name) if agent == OPERATOR else None
+        self._tell(agent, reason, named[1] if named else "")
 
-    def _tell(self, agent: str, reason: str) -> None:
-        self._emit(LetterRefused(agent, self._clock.now(), reason))
+    def _tell(self, agent: str, reason: str, order: str = "") -> None:
+        self._emit(LetterRefused(agent, self._clock.now(), reason, order))
 
 
 def _removed(inbox: Path, letters: list[tuple[str, str]]) -> list[str]:

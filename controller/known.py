@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 SURE_AFTER = 2.0
 """Seconds after which no second write can bear the same time as one that was read."""
-_CLOCKS = frozenset({"last_life", "last_progress", "last_solid"})
-_NUMBERS = frozenset({"cpu_pct", "memory_mb", "progress"})
+_CLOCKS = frozenset({"last_life", "last_progress", "last_solid", "last_shown"})
+_NUMBERS = frozenset({"cpu_pct", "memory_mb", "progress", "overlong"})
 _WORDS: Mapping[str, type] = {
     "says": str,
     "message": str,

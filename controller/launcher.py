@@ -21,8 +21,11 @@ else:
     # `signal` builds enums of what is in here, which takes longer than all else this program does.
     import _signal as signal
 
-LAST_WORDS = 0.05
-"""Seconds for tmux to read what the agent printed last."""
+LAST_WORDS = 0.25
+"""Seconds for tmux to read what the agent printed last; on a busy machine the kernel itself takes its time to
+hand that over. Whoever waits for it sees the mark much sooner."""
+_READ_SO_FAR = b"\x1b[4h"
+"""Insert mode, printed last of all: where tmux shows it, tmux has read all that was printed before."""
 _OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -42,6 +45,8 @@ def main(words: list[str]) -> int:
         reset.append(signal.SIGXFSZ)
     out = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.write(out, f"attempt {attempt}\n".encode())
+    # What is meant for the command must not end us before we know whom to pass it to.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     try:
         child = os.posix_spawnp(command[0], command, environment, setsigdef=reset, setsigmask=[])
     except OSError as error:
@@ -52,8 +57,19 @@ def main(words: list[str]) -> int:
         return status
     for number in _PASSED_ON:
         signal.signal(number, lambda got, _: _pass_on(child, got))
-    os.write(out, f"pid {child}\n".encode())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+    os.write(out, f"pid {child}\n{_born(child)}".encode())
     return _end_alike(os.waitpid(child, 0)[1], out)
+
+
+def _born(child: int) -> str:
+    """Which process of that pid it is: ticks from this boot to its start, which no set clock changes."""
+    try:
+        with open(f"/proc/{child}/stat", "rb") as stat, open("/proc/sys/kernel/random/boot_id", "rb") as boot:
+            started = int(stat.read().rpartition(b")")[2].split()[19])
+            return f"started {started}\nboot {int(boot.read().strip().replace(b'-', b''), 16)}\n"
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def _pass_on(child: int, number: int) -> None:
@@ -68,6 +84,7 @@ def _end_alike(status: int, out: int) -> int:
         signal.signal(number, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(status)
     os.write(out, (f"exit {code}\n" if code >= 0 else f"signal {-code}\n").encode())
+    _mark_the_end()
     time.sleep(LAST_WORDS)
     if code >= 0:
         return code
@@ -78,6 +95,25 @@ def _end_alike(status: int, out: int) -> int:
         signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
     return 128 - code
+
+
+def _mark_the_end() -> None:
+    """Put the mark behind all that was printed, but never wait for long: Ctrl-S may hold the terminal."""
+    try:
+        terminal = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        for _ in range(100):
+            try:
+                os.write(terminal, _READ_SO_FAR)
+                return
+            except BlockingIOError:
+                time.sleep(0.002)  # full: tmux has not read yet
+    except OSError:
+        return
+    finally:
+        os.close(terminal)
 
 
 if __name__ == "__main__":

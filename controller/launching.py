@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ..config.paths import StateDir
 from .ports import Identity
+from .process_table import TICK, boot, read_row
 
 WRITES_WITHIN = 5.0
 """Seconds by which a clock that was set meanwhile may put the start of the command after the writing."""
@@ -27,11 +29,20 @@ class Report:
     signal: int | None = None
     written: float = 0.0
     """When the last line of it was written, in seconds since the epoch."""
+    born: tuple[int, int] | None = None
+    """Of the command: its start in ticks since the boot, and which boot that was; None: nobody knows."""
 
     def who(self, identify: Callable[[int], Identity | None]) -> Identity | None:
         """The command, if it lives. Who came later to its number, say since the host was started anew, is
-        somebody else: the launcher writes as soon as the command exists."""
-        found = identify(self.pid) if self.pid is not None and not self.over else None
+        somebody else."""
+        if self.pid is None or self.over:
+            return None
+        found = identify(self.pid)
+        if self.born is not None:
+            row = read_row(self.pid)
+            same = row is not None and (round(row.started / TICK), boot()) == self.born
+            return found if same else None
+        # The launcher writes as soon as the command exists.
         return found if found and found.created <= self.written + WRITES_WITHIN else None
 
     @property
@@ -55,18 +66,25 @@ def launcher_words(
 
 
 def read_report(state: StateDir, agent: str) -> Report | None:
-    """The newest report of the agent's launcher, or None while there is none."""
+    """The newest report of the agent's launcher, or None while there is none that can be read."""
+    found: dict[str, int] = {}
     try:
         fd = os.open(report_path(state, agent), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            seen = os.fstat(fd)
+            # The agent's own hand may have put something else there.
+            raw = os.read(fd, 4096) if stat.S_ISREG(seen.st_mode) else b""
+        finally:
+            os.close(fd)
     except OSError:
         return None
-    with os.fdopen(fd, encoding="ascii", errors="replace") as file:
-        found: dict[str, int] = {}
-        written = os.fstat(fd).st_mtime
-        for line in file.read(4096).splitlines():
-            word, _, number = line.partition(" ")
-            with contextlib.suppress(ValueError):
-                found[word] = int(number)
+    for line in raw.decode("ascii", "replace").splitlines():
+        word, _, number = line.partition(" ")
+        with contextlib.suppress(ValueError):
+            found[word] = int(number)
     if "attempt" not in found:
         return None
-    return Report(found["attempt"], found.get("pid"), found.get("exit"), found.get("signal"), written)
+    born = (found["started"], found["boot"]) if {"started", "boot"} <= found.keys() else None
+    return Report(
+        found["attempt"], found.get("pid"), found.get("exit"), found.get("signal"), seen.st_mtime, born
+    )

@@ -14,6 +14,9 @@ from .ports import Event
 
 MANY = 500
 """More agents than this are picked out of all: a statement takes only so many values."""
+CASCADES_READ = 32
+"""So many events of shared failures are looked at for those under way: they are few, and each has two."""
+_OF_EVERY_EVENT = frozenset({"restart_count", "failure_count", "parent", "grandparent"})
 EVENT_COLUMNS = "seq, at, type, agent, parent, incident, data"
 
 
@@ -71,6 +74,11 @@ class LedgerQueries(ABC):
         """Every event of these types, in order."""
         return self.period("", "~", types)
 
+    def newest_at(self) -> str | None:
+        """When the newest event was."""
+        rows = self._rows("SELECT at FROM events ORDER BY seq DESC LIMIT 1")
+        return str(rows[0][0]) if rows else None
+
     def last_starts(self, before: str) -> list[Event]:
         """The newest agent_started of each agent before a time."""
         newest = "SELECT max(seq) FROM events WHERE type = 'agent_started' AND at < ? GROUP BY agent"
@@ -97,6 +105,34 @@ class LedgerQueries(ABC):
             )
         return found
 
+    def incident(self, incident: str) -> dict[str, Any] | None:
+        """One row of `incidents` with its `attempts`."""
+        found = self._dicts("SELECT * FROM incidents WHERE id = ?", (incident,))
+        for one in found:
+            one["attempts"] = self._dicts("SELECT * FROM attempts WHERE incident = ? ORDER BY n", (incident,))
+        return found[0] if found else None
+
+    def incident_ids(self) -> list[str]:
+        """Of every incident there ever was, the newest first."""
+        return [row[0] for row in self._rows("SELECT id FROM incidents ORDER BY opened DESC")]
+
+    def events_before(self, agent: str, seq: int, limit: int) -> list[Event]:
+        """The agent's newest `limit` events with numbers below `seq`, in order."""
+        sql = f"SELECT {EVENT_COLUMNS} FROM events WHERE agent = ? AND seq < ? ORDER BY seq DESC LIMIT ?"
+        return [event_of(row) for row in reversed(self._rows(sql, (agent, seq, limit)))]
+
+    def record(self, cause: str) -> dict[str, tuple[int, int]]:
+        """Strategy -> (proved, ended) of every attempt that was made for this cause."""
+        sql = (
+            "SELECT strategy, sum(outcome = 'success'), count(*) FROM attempts"
+            " WHERE cause = ? AND outcome != 'pending' GROUP BY strategy"
+        )
+        return {row[0]: (row[1], row[2]) for row in self._rows(sql, (cause,))}
+
+    def task(self, task: str) -> dict[str, Any] | None:
+        """One row of `tasks`."""
+        return next(iter(self._dicts("SELECT * FROM tasks WHERE id = ?", (task,))), None)
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         """A whole table of contract.md section 6, oldest first. Raises ValueError for an unknown one."""
         if table not in READABLE:
@@ -104,9 +140,24 @@ class LedgerQueries(ABC):
         return self._dicts(f"SELECT * FROM {table} ORDER BY rowid")
 
     def cascade(self) -> dict[str, Any] | None:
-        """The shared failure under way, if any."""
-        rows = self._dicts("SELECT opened, data FROM cascades")
-        return {"opened": rows[0]["opened"], **json.loads(rows[0]["data"])} if rows else None
+        """The shared failure under way, if any; of several the one that began first."""
+        return next(iter(self.cascades()), None)
+
+    def cascades(self) -> list[dict[str, Any]]:
+        """The shared failures under way, the oldest first: `opened` (ISO text) and what their event says."""
+        sql = "SELECT at, data FROM events WHERE type = 'hhmrs_cascade' ORDER BY seq DESC LIMIT ?"
+        found: dict[object, dict[str, Any]] = {}
+        for row in reversed(self._rows(sql, (CASCADES_READ,))):
+            data = json.loads(row[1])
+            known = data.get("cascade")
+            if not data.get("over"):
+                told = {name: value for name, value in data.items() if name not in _OF_EVERY_EVENT}
+                found[known] = {"opened": row[0], **told}
+            elif known is None:
+                found.clear()
+            else:
+                found.pop(known, None)
+        return list(found.values())
 
     def _of_agents(self, sql: str, column: str, agents: Collection[str] | None) -> dict[str, dict[str, Any]]:
         wanted = None if agents is None else list(agents)

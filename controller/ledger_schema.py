@@ -57,8 +57,6 @@ TABLES: tuple[str, ...] = (
         missed_heartbeat_count INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL,
         updated_at TEXT NOT NULL)""",
     "CREATE TABLE live(agent TEXT PRIMARY KEY, at TEXT NOT NULL, live TEXT NOT NULL) WITHOUT ROWID",
-    # One row while a shared failure is under way.
-    "CREATE TABLE cascades(id INTEGER PRIMARY KEY CHECK(id = 1), opened TEXT NOT NULL, data TEXT NOT NULL)",
 )
 
 CAME_LATER: tuple[str, ...] = (
@@ -67,7 +65,7 @@ CAME_LATER: tuple[str, ...] = (
 )
 """Tables that a file of the same schema may lack."""
 
-PROJECTIONS = ("incidents", "attempts", "tasks", "retry_history", "cascades")
+PROJECTIONS = ("incidents", "attempts", "tasks", "retry_history")
 """Tables that `rebuild` empties and makes again from the events alone."""
 
 READABLE = frozenset({*PROJECTIONS, "failure_metrics", "heartbeat_status"})

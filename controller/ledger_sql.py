@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from .entries import bounded
 from .ports import Event
-from .projections import Put, Remove, RowChange
+from .projections import Put, RowChange
 from .timestamps import to_iso
 
 Statement: TypeAlias = tuple[str, list[object]]
@@ -44,9 +44,7 @@ def insert_event(event: Event, run: str) -> Statement:
 def statements(changes: Iterable[RowChange]) -> Iterator[Statement]:
     """One statement per change. Table and column names are our own constants, values are always bound."""
     for change in changes:
-        if isinstance(change, Remove):
-            yield f"DELETE FROM {change.table}", []
-        elif isinstance(change, Put):
+        if isinstance(change, Put):
             yield _put(change)
         else:
             values = list(change.values.values())

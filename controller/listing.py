@@ -4,41 +4,113 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Container, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from .git import GitError, git
+from .seen import Seen, mark_of
 
 DEEPEST = 16
 MOST_FILES = 100_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def listed(workspace: Path, empty_repo: Path) -> list[bytes]:
-    """Sorted paths below `workspace`, as bytes relative to it, of tracked and unignored files.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is to be saved of a workspace. `paths`: sorted files, as bytes relative to it. `fresh`: those that
+    are not as they were last seen, None when gone meanwhile. `begun`: ns since 1970, before the first look.
+    `beyond`: how many files there are more than are ever saved."""
 
-    `empty_repo`: a bare repository of ours, used where no repository is. Raises GitError."""
-    found: set[bytes] = set()
-    _collect(os.fsencode(workspace), b"", empty_repo, DEEPEST, found)
-    return sorted(found)[:MOST_FILES]
+    paths: list[bytes]
+    fresh: dict[bytes, os.stat_result | None]
+    begun: int
+    beyond: int = 0
 
 
-def _collect(root: bytes, prefix: bytes, empty_repo: Path, depth: int, found: set[bytes]) -> None:
-    folder = root + b"/" + prefix if prefix else root
-    for name in _names(Path(os.fsdecode(folder)), empty_repo, top=not prefix):
-        path = prefix + name.rstrip(b"/")
-        if name.startswith(b"../") or len(found) >= MOST_FILES:
-            continue
+def compare(workspace: Path, empty_repo: Path, seen: Seen, ours: bytes = b"") -> Listing:
+    """List tracked and unignored files below `workspace`, and look which differ from what was `seen`.
+
+    `empty_repo`: a bare repository of ours, used where no repository is. `ours`: a folder in the workspace
+    that is not listed, with its slash. Raises GitError, OSError."""
+    begun = time.time_ns()
+    with Tree(workspace) as tree, ThreadPoolExecutor(1) as beside:
+        # While git reads the folders, we look at the files that were there last time: mostly they still are.
+        top = beside.submit(_names, workspace, empty_repo, top=True)
+        fresh = _look(tree, seen)
+        names = top.result()
+        if ours:
+            names = [name for name in names if not name.startswith(ours)]
+        if names != seen.paths:  # in order already, unless some are tracked and others not
+            names = sorted(set(names))
+        if names == seen.paths and not any(map(_is_folder, fresh.values())):
+            return Listing(seen.paths, fresh, begun)
+        known = frozenset(seen.paths)
+        paths = sorted(_files(tree, workspace, empty_repo, names, known, fresh))
+    there = set(paths[:MOST_FILES])
+    fresh = {path: found for path, found in fresh.items() if path in there}
+    return Listing(paths[:MOST_FILES], fresh, begun, max(0, len(paths) - MOST_FILES))
+
+
+def _is_folder(found: os.stat_result | None) -> bool:
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def _look(tree: Tree, seen: Seen) -> dict[bytes, os.stat_result | None]:
+    fresh: dict[bytes, os.stat_result | None] = {}
+    for start, folder, names in seen.runs():
+        fd = tree.within(folder)
+        look = partial(os.stat, dir_fd=fd, follow_symlinks=False)
+        known = seen.marks[start : start + len(names)]
         try:
-            is_folder = stat.S_ISDIR(os.lstat(root + b"/" + path).st_mode)
+            # In one go for each folder, since this is most of what a snapshot costs.
+            found = list(map(look, names)) if fd is not None else []
         except OSError:
+            found = []
+        if found and list(map(mark_of, found)) == known:
             continue
-        if not is_folder:
-            found.add(path)
-        elif depth and path:
-            _collect(root, path + b"/", empty_repo, depth - 1, found)
+        looks: Iterable[os.stat_result | None] = found or (_stat(tree, folder + name) for name in names)
+        for name, one, before in zip(names, looks, known, strict=True):
+            if one is None or mark_of(one) != before:
+                fresh[folder + name] = one
+    return fresh
+
+
+def _files(
+    tree: Tree, workspace: Path, empty_repo: Path, names: Iterable[bytes], known: Container[bytes],
+    fresh: dict[bytes, os.stat_result | None],
+) -> set[bytes]:  # fmt: skip
+    """All files below these names, in nested repositories too; of those that are new, how they look."""
+    found: set[bytes] = set()
+    todo: list[tuple[bytes, Iterable[bytes], int]] = [(b"", names, DEEPEST)]
+    while todo:
+        prefix, inner, depth = todo.pop()
+        for name in inner:
+            path = prefix + name.rstrip(b"/")
+            if name.startswith(b"../") or not path or len(found) >= 2 * MOST_FILES:
+                continue
+            if path not in known and path not in fresh:
+                fresh[path] = _stat(tree, path)
+            if not _is_folder(fresh.get(path)):
+                found.add(path)
+            elif depth:
+                folder = workspace / os.fsdecode(path)
+                todo.append((path + b"/", _names(folder, empty_repo, top=False), depth - 1))
+    return found
+
+
+def _stat(tree: Tree, path: bytes) -> os.stat_result | None:
+    folder = tree.within(path)
+    try:
+        name = path.rpartition(b"/")[2]
+        return os.stat(name, dir_fd=folder, follow_symlinks=False) if folder is not None else None
+    except OSError:
+        return None
 
 
 def _names(folder: Path, empty_repo: Path, *, top: bool) -> list[bytes]:
@@ -72,32 +144,27 @@ class Tree:
     """Reads below one folder without ever passing through a link."""
 
     def __init__(self, root: Path) -> None:
-        self._root = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
-        self._at: bytes = b""
-        self._fd = os.dup(self._root)
+        self._fds = [os.open(root, _FOLDER & ~os.O_NOFOLLOW)]
+        self._parts: list[bytes] = []
 
     def within(self, path: bytes) -> int | None:
         """A descriptor of the folder that holds `path`, valid until the next call; None behind a link."""
-        folder = path.rpartition(b"/")[0]
-        if folder != self._at:
-            fd = self._descend(folder)
-            if fd is None:
-                return None
-            os.close(self._fd)
-            self._fd, self._at = fd, folder
-        return self._fd
-
-    def _descend(self, folder: bytes) -> int | None:
-        fd = os.dup(self._root)
-        for part in _parts(folder):
+        wanted = path.split(b"/")[:-1]
+        same = 0
+        for one, other in zip(wanted, self._parts, strict=False):
+            if one != other:
+                break
+            same += 1
+        while len(self._parts) > same:
+            self._parts.pop()
+            os.close(self._fds.pop())
+        for part in wanted[same:]:
             try:
-                below = os.open(part, _FOLDER, dir_fd=fd)
+                self._fds.append(os.open(part, _FOLDER, dir_fd=self._fds[-1]))
             except OSError:
-                os.close(fd)
                 return None
-            os.close(fd)
-            fd = below
-        return fd
+            self._parts.append(part)
+        return self._fds[-1]
 
     def __enter__(self) -> Self:
         return self
@@ -105,9 +172,5 @@ class Tree:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._fd)
-        os.close(self._root)
-
-
-def _parts(folder: bytes) -> Iterator[bytes]:
-    return (part for part in folder.split(b"/") if part)
+        for fd in self._fds:
+            os.close(fd)

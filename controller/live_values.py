@@ -89,6 +89,7 @@ def live_values(s: AgentState) -> dict[str, object]:
         "transcript": trace.transcript,
         "process": trace.process,
         "cpu": trace.cpu,
+        "connection": trace.connection,
         "cpu_pct": round(s.cpu_pct, 1),
         "memory_mb": round(s.memory_mb, 1),
         "threads": s.threads,
@@ -105,6 +106,8 @@ def live_values(s: AgentState) -> dict[str, object]:
         "last_life": s.last_life,
         "last_progress": s.last_progress,
         "last_solid": s.last_solid,
+        "last_shown": s.last_shown,
+        "overlong": s.overlong,
         "progress_kind": s.progress_kind,
         "last_heartbeat": to_iso(trace.beat) if trace.beat else None,
     }

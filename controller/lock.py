@@ -6,11 +6,12 @@ import fcntl
 import json
 import os
 import socket
+import time
 from dataclasses import asdict, dataclass, replace
 
 from ..config.paths import StateDir
 from .ports import Identity
-from .processes import alive
+from .processes import alive, booted_at, is_stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,18 @@ class Holder:
     started_at: float
     ready: bool
     quick_look: float | None = None
+    booted: float | None = None
+    """The boot of the host, as the daemon reckons start times."""
+    clock: float | None = None
+    """What its engine time is ahead of the host's monotonic clock."""
+
+    def now(self) -> float:
+        """Its engine time at this moment; by the wall clock where it does not say how it counts."""
+        return time.time() if self.clock is None else self.clock + time.monotonic()
+
+    def is_stopped(self) -> bool:
+        """Whether its process is stopped (state T) at this moment: it is there, and supervises nothing."""
+        return is_stopped(self.pid)
 
     def describe(self) -> str:
         return f"daemon pid {self.pid} on {self.host} (fleet file {self.config})"
@@ -43,7 +56,9 @@ def read_holder(state: StateDir) -> Holder | None:
         holder = Holder(**raw)
     except (OSError, ValueError, TypeError):
         return None
-    return holder if alive(Identity(holder.pid, holder.created)) else None
+    # The wall clock may have been set since the daemon began, and with it the system's idea of its own boot.
+    moved = booted_at() - holder.booted if holder.booted is not None else 0.0
+    return holder if alive(Identity(holder.pid, holder.created + moved)) else None
 
 
 class DaemonLock:

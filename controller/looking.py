@@ -11,13 +11,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..healing.evidence import OutputSeen, PaneLabelled, ScreenCleared, ScreenMatched
+from ..healing.evidence import ErrorShown, OutputSeen, PaneLabelled, ScreenCleared, ScreenMatched
 from .labels import Label, label_of
 from .pace import Budget
 from .ports import Clock, Emit, Identity
 from .screens import ScreenReader
 from .tmux_control import ControlClient, ControlRefused
-from .tmux_words import ROW_FORMAT, Row, read_row
+from .tmux_words import ROW_FORMAT, TITLE, Row, read_row
 from .ttys import TtyWatch
 
 LINES_KEPT = 100
@@ -34,7 +34,7 @@ _ATTENTION = 60.0
 """Seconds for which one that was just started or typed to is looked at before all others."""
 _GLANCES = 2.0
 """Seconds between two glances at the titles of all panes, while not all that are due can be looked at."""
-_TITLES = "#{@hhmrs_agent} #{pane_id} x#{pane_title}"
+_TITLES = f"#{{@hhmrs_agent}} #{{pane_id}} x{TITLE}"
 _BUSY_TOLD = 100.0
 """Signs of life per second at most that many busy panes give together, once the first was told."""
 _NEVER, _FAR = float("-inf"), float("inf")
@@ -76,6 +76,10 @@ class Watched:
     unsettled: bool = False
     attached: bool = False
     unseen: bool = False
+    missed: bool = False
+    """The last listing had no pane of it, though its process lives."""
+    paneless: bool = False
+    """So had the one before, and that was told."""
     over: bool = False
 
     @property
@@ -269,7 +273,11 @@ class Looker:
         if verdict.matched is not None:
             rule, resets = verdict.matched.rule, verdict.matched.resets
             until = now + resets if resets is not None else None
-            self._emit(ScreenMatched(watched.agent, now, rule.phase, rule.name, until))
+            if rule.cause is not None:
+                line = verdict.matched.line
+                self._emit(ErrorShown(watched.agent, now, rule.cause, line, until))
+            else:
+                self._emit(ScreenMatched(watched.agent, now, rule.phase, rule.name, until))
         elif verdict.cleared:
             self._emit(ScreenCleared(watched.agent, now))
         return verdict.again

@@ -43,6 +43,9 @@ CROWD = 16
 UNREAD = 2_000
 """Letters of one agent that may wait for their commit; while so many do, no more of them are read."""
 
+CATCH_UP = 5.0
+"""Seconds that a beginning daemon waits at most for the letters of the time before."""
+
 _Read = tuple[AgentSpec, Callable[[], int], str | None]
 
 
@@ -79,6 +82,15 @@ class Mailroom:
             self.read(agent)
         self._tasks = [loop.create_task(self._clerk()) for _ in range(CLERKS)]
         self._tasks.append(loop.create_task(self._now_and_then()))
+
+    async def catch_up(self) -> None:
+        """Wait until what lay in the inboxes at the beginning is read, if the disk lets us: it was written
+        before anything that is decided from now on, and must not be taken for the answer to it."""
+        loop = asyncio.get_running_loop()
+        unread, ends = set(self._engine.states), loop.time() + CATCH_UP
+        while unread and loop.time() < ends:
+            await asyncio.sleep(PACE)
+            unread &= self._line.keys() | self._reading
 
     def close(self) -> None:
         for task in self._tasks:

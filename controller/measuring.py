@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import NamedTuple
 
+from .clis import NO_CLIS, CliWatch, head_of
 from .kinship import Families
 from .ports import Identity
-from .process_table import ProcessRow, Table, moved_bytes
+from .process_table import ProcessRow, Table, command_line, moved_bytes
 
 IO_READS = 256
 """Of how many processes one look asks what they moved: it costs as much again as the rest of the look. Which
@@ -25,7 +27,7 @@ class Measure:
 
     `moved`: bytes that its living processes have read and written, None when none of them may be asked.
     `stopped_child`: who of its children is in state T, in words. `window`: what grew did so at most this long
-    before the look began."""
+    before the look began. `cli`, `busy_kinds`: see evidence.ProcessMeasured."""
 
     cpu_grew: bool
     busy_children: tuple[float, ...]
@@ -36,6 +38,8 @@ class Measure:
     moved: int | None = None
     stopped_child: str = ""
     window: float = 0.0
+    cli: str = ""
+    busy_kinds: tuple[int, ...] = ()
 
 
 class _Past(NamedTuple):
@@ -52,10 +56,13 @@ class _Tally:
 
     root: ProcessRow
     window: float
+    head: int = 0
+    """The CLI that the root, a shell, has started; it counts as the root does."""
     used: float = 0.0
     rss: int = 0
     threads: int = 0
     busy: list[ProcessRow] = field(default_factory=list)
+    kinds: tuple[int, ...] = ()
     held: ProcessRow | None = None
 
 
@@ -70,34 +77,58 @@ class Meter:
         since_boot: Callable[[], float],
         moved: Callable[[int], int | None] = moved_bytes,
         io_reads: int = IO_READS,
+        command_line: Callable[[int], bytes] = command_line,
     ) -> None:
         self._since_boot = since_boot
         self._moved = moved
         self._io_reads = io_reads
+        self._command_line = command_line
         self._past: dict[int, _Past] = {}
         self._turns: deque[int] = deque()
+        self._clis = CliWatch()
         self._looked: float | None = None
 
-    def look(self, families: Families, began: float | None = None) -> dict[str, Measure]:
-        """One measure for each family, from one table that was read from `began` on (monotonic time)."""
+    def look(
+        self, families: Families, began: float | None = None, clis: Mapping[str, Sequence[str]] = NO_CLIS
+    ) -> dict[str, Measure]:
+        """One measure for each family, from one table that was read from `began` on (monotonic time).
+        `clis`: how the process that matters is called, of agents whose command may be a shell above it."""
         now = time.monotonic() if began is None else began
         elapsed = now - self._looked if self._looked is not None else 0.0
         present: dict[int, _Past] = {}
         of: dict[int, _Tally] = {}
-        tallies = {name: self._tally(rows, present, of, elapsed) for name, rows in families.items()}
+        tallies = {
+            name: self._tally(rows, present, of, elapsed, head_of(rows, clis[name]) if name in clis else 0)
+            for name, rows in families.items()
+        }
         self._ask(present, of, now)
+        for tally in tallies.values():
+            tally.kinds = tuple(map(self._kind, tally.busy))
         self._past, self._looked = present, now
         clock = self._since_boot()
+        where = self._clis.look({name: families[name] for name in clis if name in families}, clis, clock)
         return {
-            name: _measure(tally, _moved_by(families[name], present), clock, elapsed)
+            name: _measure(tally, _moved_by(families[name], present), clock, elapsed, where.get(name, ""))
             for name, tally in tallies.items()
         }
 
+    def _kind(self, row: ProcessRow) -> int:
+        """A number that stands for what the process was started as; its name, where nobody may read that.
+
+        The same for daemons to come, and as long as JSON takes it for a number (53 bits)."""
+        words = self._command_line(row.pid) or row.name.encode()
+        return int.from_bytes(blake2b(words, digest_size=6).digest())
+
     def _tally(
-        self, rows: list[ProcessRow], present: dict[int, _Past], of: dict[int, _Tally], elapsed: float
+        self,
+        rows: list[ProcessRow],
+        present: dict[int, _Past],
+        of: dict[int, _Tally],
+        elapsed: float,
+        head: int,
     ) -> _Tally:
         root = rows[0]
-        tally = _Tally(root, elapsed)
+        tally = _Tally(root, elapsed, head)
         for row in rows:
             pid = row.pid
             of[pid] = tally
@@ -115,7 +146,7 @@ class Meter:
                 present[pid] = _Past(row, before.asked, before.moved)
                 if row.cpu > before.row.cpu:
                     tally.used += row.cpu - before.row.cpu
-                    if row is not root:
+                    if row is not root and pid != head:
                         tally.busy.append(row)
         return tally
 
@@ -137,7 +168,7 @@ class Meter:
             moved = self._moved(pid)
             present[pid] = _Past(before.row, now, moved)
             grew = moved is not None and before.moved is not None and moved > before.moved
-            if grew and before.row is not tally.root:
+            if grew and before.row is not tally.root and pid != tally.head:
                 self._mark(tally, before.row, now - before.asked)
 
     def _mark(self, tally: _Tally, row: ProcessRow, window: float) -> None:
@@ -155,7 +186,7 @@ def _moved_by(rows: list[ProcessRow], present: Mapping[int, _Past]) -> int | Non
     return sum(known) if known else None
 
 
-def _measure(tally: _Tally, moved: int | None, clock: float, elapsed: float) -> Measure:
+def _measure(tally: _Tally, moved: int | None, clock: float, elapsed: float, cli: str) -> Measure:
     return Measure(
         cpu_grew=tally.used > 0,
         busy_children=tuple(max(0.0, clock - row.started) for row in tally.busy),
@@ -166,6 +197,8 @@ def _measure(tally: _Tally, moved: int | None, clock: float, elapsed: float) -> 
         moved=moved,
         stopped_child=_called(tally.held) if tally.held else "",
         window=tally.window,
+        cli=cli,
+        busy_kinds=tally.kinds,
     )
 
 

@@ -8,25 +8,28 @@ Looking only: it presses no key and changes no size. A look that fails says noth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from ..config.fleet import ScreenRule
-from ..healing.evidence import PersonPresent, ProcessExited, SeenAgain, Unseen
+from ..config.fleet import ExitRule, ScreenRule
+from ..healing.evidence import PaneLost, PersonPresent, ProcessExited, SeenAgain, Unseen
 from .deaths import DeathWatch, Ending, ending_of
+from .inquests import Inquests
 from .launching import Report
 from .leftovers import end_leftovers
 from .looking import LINES_KEPT, Looker, Watched, shown, words_for
 from .means import Means
 from .pace import Budget
-from .ports import Clock, Emit, Identity
+from .ports import Clock, Emit, Identity, TerminalsError
 from .processes import alive, identify
 from .screens import ScreenReader
 from .tmux import TmuxTerminals
-from .tmux_control import ControlClient, ControlLate, ControlLost, ControlRefused
+from .tmux_control import NO_SESSION, ControlClient, ControlLate, ControlLost, ControlRefused
 from .tmux_words import ROW_FORMAT, Row, read_rows
 from .ttys import TtyWatch
+from .visitors import Visitors
 
 __all__ = ["LINES_KEPT", "Observer"]
 
@@ -52,7 +55,7 @@ class Observer:
     `sweep`: seconds between listings while every pane's terminal is heard. `period`: seconds between two
     looks at the same pane, and between listings where terminals cannot be heard. `late`: an answer that takes
     longer counts as none. `report`: what an agent's launcher says of it, which is known before tmux knows.
-    `ttys`, `looks`: shared with the observers of other servers; its own if not given.
+    `ttys`, `looks`, `inquests`: shared with the observers of other servers; its own if not given.
     `on_server_lost`: called once each time the tmux server itself is found gone."""
 
     def __init__(
@@ -69,8 +72,10 @@ class Observer:
         tmux: str = "tmux",
         ttys: TtyWatch | None = None,
         looks: Budget | None = None,
+        inquests: Inquests | None = None,
         on_server_lost: Callable[[], None] | None = None,
     ) -> None:
+        self._terminals = terminals
         self._socket = terminals.socket
         self._still = terminals.still
         self._tmux = tmux
@@ -81,8 +86,11 @@ class Observer:
         self._sweep_every = max(period, sweep)
         self._late = late
         self._report = report
+        self._own_inquests = Inquests(clock) if inquests is None else None
+        self._inquests = inquests or self._own_inquests or Inquests(clock)
         self._on_server_lost = on_server_lost
         self._watched: dict[str, Watched] = {}
+        self._visitors = Visitors(emit, clock)
         self._deaths = DeathWatch(loop, self._ended)
         self._own_ttys = TtyWatch(loop, quickest=min(0.2, period)) if ttys is None else None
         self._ttys = ttys or self._own_ttys or TtyWatch(loop)
@@ -122,6 +130,8 @@ class Observer:
         self._looks.leave()
         if self._own_ttys is not None:
             self._own_ttys.close()
+        if self._own_inquests is not None:
+            self._own_inquests.close()
 
     def watch(
         self,
@@ -130,18 +140,22 @@ class Observer:
         who: Identity,
         *,
         screens: Sequence[ScreenRule] = (),
+        exits: Sequence[ExitRule] = (),
         primed: bool = False,
     ) -> None:
-        """Follow the process `who` of this attempt. `primed`: what its pane shows now was there before us."""
+        """Follow the process `who` of this attempt. `exits`: how its last words are read. `primed`: what its
+        pane shows now was there before us."""
         reader = ScreenReader(screens, unsure=primed)
         watched = Watched(agent, attempt, who, reader, primed, self._clock.now())
         before = self._watched.get(agent)
+        # Somebody who sits at the pane does not leave because the program in it was restarted.
+        watched.attached = self._visitors.rise(agent)
         if before is not None:
             before.over = True
-            # Somebody who sits at the pane does not leave because the program in it was restarted.
             watched.attached = before.attached
         self._ttys.forget(agent)
         self._watched[agent] = watched
+        self._inquests.begin(agent, who, exits)
         self._deaths.watch(agent, who)
         if self._blind:
             self._lose_sight(watched, self._blind)
@@ -149,8 +163,21 @@ class Observer:
             self._looker.attend(watched)
         self._sweep_soon(0.0)
 
+    def rest(self, agent: str) -> None:
+        """Its process is over; who sits at its pane is told all the same."""
+        watched = self._watched.get(agent)
+        attached = watched is not None and watched.attached
+        self._end(agent)
+        self._visitors.rest(agent, attached=attached)
+        self._sweep_soon(_NEWS_SETTLES)
+
     def unwatch(self, agent: str) -> None:
+        self._end(agent)
+        self._visitors.rise(agent)
+
+    def _end(self, agent: str) -> None:
         self._deaths.forget(agent)
+        self._inquests.forget(agent)
         self._ttys.forget(agent)
         watched = self._watched.pop(agent, None)
         if watched is not None:
@@ -198,6 +225,8 @@ class Observer:
                     await self._rest()
             except (ControlLost, ControlRefused) as lost:
                 self._go_blind(str(lost))
+                if NO_SESSION in str(lost):
+                    await self._make_hub()
             except Exception as fault:
                 log.exception("cannot look at tmux -L %s", self._socket)
                 self._go_blind(repr(fault))
@@ -230,6 +259,11 @@ class Observer:
             await link.connect(self._late)
         finally:
             self._still.release()
+
+    async def _make_hub(self) -> None:
+        """Somebody ended the session that we attach to: nobody else would ever make it anew."""
+        with contextlib.suppress(TerminalsError):
+            await self._loop.run_in_executor(None, self._terminals.ensure)
 
     async def _look_around(self, link: ControlClient) -> None:
         if link.why_lost:
@@ -335,8 +369,9 @@ class Observer:
         raws: dict[str, str] = {}
         for line in listed:
             agent = line.partition(" ")[0]
-            if agent in self._watched:
+            if agent in self._watched or agent in self._visitors.agents:
                 raws[agent] = f"{raws[agent]}\n{line}" if agent in raws else line
+        self._visitors.notice(raws)
         for watched in list(self._watched.values()):
             raw = raws.get(watched.agent, "")
             if raw and raw == watched.raw and not watched.unseen and watched.heard:
@@ -344,12 +379,26 @@ class Observer:
             row = next(iter(read_rows(raw.split("\n"))), None) if raw else None
             if row is None:
                 if alive(watched.who):
-                    self._lose_sight(watched, f"its pane is gone from tmux -L {self._socket}")
+                    self._miss(watched)
                 continue
             self._update(watched, raw, row)
 
+    def _miss(self, watched: Watched) -> None:
+        """tmux answered, and has no pane of it. Once may be a matter of the moment; twice it is so."""
+        why = f"its pane is gone from tmux -L {self._socket}"
+        if not watched.missed:
+            watched.missed = True
+            self._lose_sight(watched, why)
+            self._sweep_soon(self._period)
+        elif watched.unseen:
+            now = self._clock.now()
+            watched.unseen, watched.row = False, None
+            known = watched.paneless
+            self._emit(SeenAgain(watched.agent, now) if known else PaneLost(watched.agent, now, why))
+            watched.paneless = True
+
     def _update(self, watched: Watched, raw: str, row: Row) -> None:
-        watched.raw = raw
+        watched.raw, watched.missed, watched.paneless = raw, False, False
         if watched.unseen:
             watched.unseen = False
             self._emit(SeenAgain(watched.agent, self._clock.now()))
@@ -431,12 +480,14 @@ class Observer:
                 ending = Ending(said.status, said.signal, ending.row)
         if self._watched.get(watched.agent) is watched:
             watched.over = True
-            now, lost = self._clock.now(), ending.row is None
+            now, lost = self._clock.now(), ending.lost
+            found = self._inquests.end(watched.agent, ending.status, ending.signal, tail)
             self._emit(
                 ProcessExited(
-                    watched.agent, now, watched.attempt, ending.status, ending.signal, tail, lost=lost
+                    watched.agent, now, watched.attempt, ending.status, ending.signal, tail, lost=lost,
+                    oom=found.oom, pressure=found.pressure, until=found.until,
                 )
-            )
+            )  # fmt: skip
 
     async def _last_words(self, row: Row) -> tuple[str, ...]:
         if self._link is None:

@@ -3,30 +3,38 @@ time. Every step may be repeated: a daemon that died halfway hands the same acti
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..config.fleet import AgentSpec, FleetSpec
 from ..config.paths import StateDir
 from ..config.profiles import LaunchError
-from ..config.workspaces import WorkspaceError, refuse_link
 from ..healing import actions as a
 from ..healing import evidence as e
 from ..healing.agent import AgentState
+from ..healing.seats import seat_of
 from . import notify
-from .checkpoints import CheckpointStore, from_supervisor
+from .alerts import Alerts
+from .checkpoints import CheckpointStore
 from .delivery import Deliveries
 from .launching import read_report
+from .ledger_errors import LedgerError
 from .marker import clear_marker, write_marker
-from .ports import Checkpoint, Clock, Identity, Letter, Processes, Terminals, TerminalsError
-from .screens import asks
-from .snapshots import Snapshot, SnapshotError, Snapshots
+from .nudging import Nudger
+from .ports import Clock, Identity, Letter, Processes, Terminals, TerminalsError
+from .safekeeping import Safekeeping
 from .starting import Starter
 from .timestamps import to_iso
 
+log = logging.getLogger(__name__)
+
 TAIL = 60
-TRIM_EVERY = 25
+SAVES_WITHIN, LOOKS_EVERY = 2.0, 0.05
+"""Seconds that one which was interrupted has to save itself, and between the looks whether it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +53,16 @@ class Performer:
     processes: Processes
     deliveries: Deliveries
     checkpoints: CheckpointStore
-    snapshots: Snapshots
+    safe: Safekeeping
     clock: Clock
     starter: Starter
+    alerts: Alerts | None = None
+    nudger: Nudger = field(init=False)
+    post_mortem: Callable[[str, AgentSpec, float], Path | None] = lambda *_: None
+    """Writes the page of an incident that is given up; where it lies. Raises OSError, LedgerError."""
+
+    def __post_init__(self) -> None:
+        self.nudger = Nudger(self.state_dir, self.terminals, self.clock)
 
     def perform(self, action: a.Action, state: AgentState) -> Outcome:
         """Never raises: what went wrong is in StepFinished(ok=False)."""
@@ -58,11 +73,14 @@ class Performer:
             a.Escalate: self._escalate,
             a.ClearMarker: self._clear_marker,
             a.EndTree: self._end_tree,
+            a.AlertAncestor: self._alert,
         }
+        if isinstance(action, a.Announce):
+            return self._announce(action)
         spec = self.fleet.agents[action.agent]
         try:
             return rules[type(action)](action, state, spec)
-        except (OSError, TerminalsError, LaunchError, SnapshotError, ValueError) as error:
+        except (OSError, TerminalsError, LaunchError, ValueError) as error:
             return self._over(action, ok=False, why=str(error), denied=isinstance(error, PermissionError))
 
     def _over(self, action: a.Action, *, ok: bool = True, why: str = "", **more: bool) -> Outcome:
@@ -74,7 +92,10 @@ class Performer:
         task = state.task.id if state.task else None
         if state.alive or not self.starter.tails.get(spec.id):
             self.starter.tails[spec.id] = self._tail(spec.id)
-        snapshot = self._snapshot(spec)
+        if action.cause == "looping" and state.alive:
+            self.safe.save(spec)
+            self._interrupt(state, spec)
+        saved = self.safe.save(spec)
         survivors = self._end(spec, state)
         if survivors:
             pids = ", ".join(str(s.pid) for s in survivors)
@@ -85,48 +106,31 @@ class Performer:
         if delivery.stuck:
             failed = self._over(action, ok=False, why=delivery.stuck)
             return Outcome([*delivery.evidence, *failed.evidence], delivery.letters)
-        taken = self._own_checkpoint(spec, state, task, snapshot)
+        taken = self.safe.checkpoint(spec, state, saved)
         best = self.checkpoints.last_good(spec.id, task)
         resumable = best is not None and best.resumable
         over = e.StepFinished(spec.id, self.clock.now(), action.key, True, resumable=resumable)
         return Outcome([*delivery.evidence, *taken, over], delivery.letters)
 
+    def _interrupt(self, state: AgentState, spec: AgentSpec) -> None:
+        """What runs in circles is stopped by its own keys first, and has a moment to save itself."""
+        keys = seat_of(state, spec).profile.interrupt_keys
+        try:
+            if not keys or self.hands_off(spec, state):
+                return
+            log.info("agent %s: interrupted by %s before it is ended", spec.id, " ".join(keys))
+            self.terminals.keys(spec.id, keys)
+        except TerminalsError as error:
+            log.warning("agent %s: it could not be interrupted: %s", spec.id, error)
+            return
+        who = Identity(state.pid or 0, state.created or 0.0)
+        end = time.monotonic() + min(SAVES_WITHIN, spec.policy.kill_grace)
+        while time.monotonic() < end and self.processes.alive(who):
+            time.sleep(LOOKS_EVERY)
+
     def take_checkpoint(self, spec: AgentSpec, state: AgentState) -> list[e.Evidence]:
-        """The supervisor's own checkpoint after a quiet moment; empty when nothing could be taken."""
-        try:
-            return self._own_checkpoint(
-                spec, state, state.task.id if state.task else None, self._snapshot(spec)
-            )
-        except (OSError, SnapshotError, ValueError):
-            return []
-
-    def _own_checkpoint(
-        self, spec: AgentSpec, state: AgentState, task: str | None, snapshot: Snapshot | None
-    ) -> list[e.Evidence]:
-        if snapshot is None and self.checkpoints.last_good(spec.id, task) is None:
-            return []
-        session = (
-            {"profile": spec.seats[state.seat].profile.name, "id": state.session} if state.session else None
-        )
-        at = to_iso(self.clock.now())
-
-        def make(before: Checkpoint | None, seq: int) -> Checkpoint:
-            return from_supervisor(
-                spec.id, before, snapshot, task=task, attempt=state.attempt, session=session, seq=seq,
-                created_at=at,
-            )  # fmt: skip
-
-        new = self.checkpoints.add(spec.id, task, make)
-        if new.seq % TRIM_EVERY == 0:
-            self.snapshots.trim(spec.id)
-        return [e.CheckpointTaken(spec.id, self.clock.now(), new.seq, new.resumable)]
-
-    def _snapshot(self, spec: AgentSpec) -> Snapshot | None:
-        try:
-            refuse_link(spec.workspace)
-            return self.snapshots.take(spec.id, spec.workspace) if spec.workspace.is_dir() else None
-        except (SnapshotError, WorkspaceError):
-            return None
+        """The supervisor's own checkpoint while the agent works; empty when nothing could be taken."""
+        return self.safe.take_checkpoint(spec, state)
 
     def _tail(self, agent: str) -> list[str]:
         try:
@@ -136,7 +140,7 @@ class Performer:
 
     def save(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
         """`down --kill`: save the workspace. Returns the roots of what is to be ended of the agent."""
-        self._snapshot(spec)
+        self.safe.take_checkpoint(spec, state)
         return self._roots(spec, state)
 
     def end_many(self, roots: list[Identity], agents: Iterable[str], grace: float) -> list[Identity]:
@@ -163,29 +167,29 @@ class Performer:
 
     def _start(self, action: a.StartAttempt, state: AgentState, spec: AgentSpec) -> Outcome:
         if action.strategy == "start":
-            self._snapshot(spec)  # what there was before: later snapshots tell what the agent changed
+            self.safe.begin(spec, action.attempt)
+        else:
+            self.safe.began(spec.id, action.attempt)  # with what was saved when its ground was cleared
         return Outcome(self.starter.start(action, state, spec))
 
     def _nudge(self, action: a.Nudge, state: AgentState, spec: AgentSpec) -> Outcome:
-        if why := self.hands_off(spec, state):
-            # Between the decision and the keys. What is seen there will be told; here nothing has failed.
-            return self._over(action, why=f"not typed: {why}")
-        profile = spec.seats[state.seat].profile
-        if profile.nudge_keys:
-            self.terminals.keys(spec.id, profile.nudge_keys)
-        self.terminals.paste(spec.id, action.text)
-        return self._over(action)
+        taken = self.nudger.take(action, state, spec, self.fleet.agents)
+        return self._over(action, ok=taken.ok, why=taken.why, idle=taken.idle)
 
     def hands_off(self, spec: AgentSpec, state: AgentState) -> str:
         """Why no key may be pressed by itself at this moment; empty when it may. Raises TerminalsError."""
-        pane = self.terminals.pane_of(spec.id)
-        if pane is not None and pane.attached:
-            return "a person is attached"
-        rules = spec.seats[state.seat].profile.screens
-        rule = asks(rules, self.terminals.capture(spec.id)) if rules else ""
-        return f"its screen waits for a person ({rule})" if rule else ""
+        return self.nudger.hands_off(spec, state)
 
-    def _escalate(self, action: a.Escalate, _: AgentState, spec: AgentSpec) -> Outcome:
+    def _report(self, action: a.Escalate, state: AgentState, spec: AgentSpec) -> str:
+        """Put the post-mortem away; the words of the notification that say where. Never keeps it waiting."""
+        try:
+            page = self.post_mortem(action.incident, spec, state.pauses.p99)
+        except (OSError, LedgerError, ValueError) as error:
+            log.error("agent %s: no post-mortem of %s: %s", spec.id, action.incident, error)
+            return ""
+        return f"\npost-mortem: {page}" if page else ""
+
+    def _escalate(self, action: a.Escalate, state: AgentState, spec: AgentSpec) -> Outcome:
         faults: list[str] = []
         try:
             write_marker(spec.workspace, spec.id, action.incident, action.reason, to_iso(self.clock.now()))
@@ -193,26 +197,40 @@ class Performer:
             faults.append(f"not marked: {error}")  # the person must hear of it all the same
         title = f"{self.fleet.fleet}: {spec.title} needs a person"
         todo = f"look: hhmrs explain {spec.id}\nthen: hhmrs clear {spec.id}"
-        body = f"{action.reason}\nincident {action.incident}\n{todo}"
+        body = f"{action.reason}\nincident {action.incident}\n{todo}{self._report(action, state, spec)}"
         try:
-            notify.send(self.fleet.notify, title, body)
+            notify.send(() if action.quiet else self.fleet.notify, title, body)
         except notify.NotifyError as error:
             faults.append(f"not notified: {error}")
         if faults:
             return self._over(action, ok=False, why=f"escalated, but {'; '.join(faults)}")
         return self._over(action, why="escalated")
 
+    def _announce(self, action: a.Announce) -> Outcome:
+        try:
+            sent = notify.send(self.fleet.notify, f"{self.fleet.fleet}: {action.title}", action.text)
+        except notify.NotifyError as error:
+            return self._over(action, ok=False, why=f"not notified: {error}")
+        return self._over(action, why=f"sent to {sent} of {len(self.fleet.notify)} notify entries")
+
+    def _alert(self, action: a.AlertAncestor, state: AgentState, _: AgentSpec) -> Outcome:
+        if self.alerts is None:
+            return self._over(action, ok=False, why="no alerts can be delivered here")
+        self.alerts.put(action, state, self.fleet)
+        return self._over(action)
+
     def _clear_marker(self, action: a.ClearMarker, _: AgentState, spec: AgentSpec) -> Outcome:
         clear_marker(spec.workspace, spec.id)
         return self._over(action, why="cleared")
 
     def _end_tree(self, action: a.EndTree, state: AgentState, spec: AgentSpec) -> Outcome:
-        self._snapshot(spec)
+        taken = self.safe.take_checkpoint(spec, state)
         survivors = self._end(spec, state)
         if survivors:
-            return self._over(
-                action, ok=False, why=f"pids {', '.join(str(s.pid) for s in survivors)} would not die"
-            )
+            pids = ", ".join(str(s.pid) for s in survivors)
+            over = self._over(action, ok=False, why=f"pids {pids} would not die")
+            return Outcome([*taken, *over.evidence])
         if state.incident is None:
             clear_marker(spec.workspace, spec.id)  # an order to clear it may have been overtaken by this one
-        return self._over(action, why="stopped; its process tree is gone")
+        over = self._over(action, why="stopped; its process tree is gone")
+        return Outcome([*taken, *over.evidence])

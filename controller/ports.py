@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..config.fleet import AgentSpec, Seat
@@ -61,6 +62,10 @@ class Source(Protocol):
 
     def forget(self, agent: str) -> None:  # noqa: ARG002 - not all need it
         """The fleet has this agent no more."""
+        return
+
+    def wrote(self, path: Path, content: bytes) -> None:  # noqa: ARG002 - not all need it
+        """A supervisor is about to write that: it is no word and no work of any agent's. From any thread."""
         return
 
     def close(self) -> None:

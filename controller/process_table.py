@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,11 +45,37 @@ class ProcessRow(NamedTuple):
 
     @property
     def server(self) -> bool:
-        """It calls itself a tmux server: what it runs is a world of its own."""
-        return self.name.startswith("tmux: server")
+        """It is a tmux server: what it runs is a world of its own. A name alone is no proof."""
+        return self.name.startswith("tmux: server") and runs_tmux(self.pid)
 
 
 Table = Mapping[int, ProcessRow]
+
+
+@cache
+def _tmux() -> str:
+    """The program that we run as tmux, links resolved; empty where there is none."""
+    found = shutil.which("tmux")
+    return os.path.realpath(found) if found else ""
+
+
+def runs_tmux(pid: int) -> bool:
+    """Whether the process runs our tmux program, also one that an update has replaced since, or another one
+    that root put there. Where the system does not say, it does: what is not known is not acted upon."""
+    try:
+        program = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+        named = os.path.basename(program) == "tmux" and os.stat(f"/proc/{pid}/exe").st_uid == 0
+    except OSError:
+        return True
+    return named or program == _tmux()
+
+
+def boot() -> int | None:
+    """Which boot of this host this is; None where the system does not say."""
+    try:
+        return int(content("/proc/sys/kernel/random/boot_id").strip().replace(b"-", b""), 16)
+    except ValueError:
+        return None
 
 
 def read_row(pid: int) -> ProcessRow | None:
@@ -166,6 +194,11 @@ def moved_bytes(pid: int) -> int | None:
     """Bytes the process has read and written so far, terminals and pipes included; None: not ours to know."""
     fields = content(f"/proc/{pid}/io").split(maxsplit=4)
     return int(fields[1]) + int(fields[3]) if len(fields) > 3 else None
+
+
+def command_line(pid: int) -> bytes:
+    """What the process was started as, each argument ended by a NUL; nothing when it is not ours to read."""
+    return content(f"/proc/{pid}/cmdline")
 
 
 def hidden_from_us() -> bool:

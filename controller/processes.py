@@ -6,12 +6,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import psutil
 
 from . import cgroups
-from .kinship import Kinship, Marks
+from .clis import NO_CLIS
+from .connections import open_to
+from .kinship import Families, Kinship, Marks
 from .means import Means
 from .measuring import Measure, Meter, rooted, same
 from .ports import Identity
@@ -24,6 +26,7 @@ from .process_table import (
     ancestors,
     below,
     children_of,
+    command_line,
     hidden_from_us,
     moved_bytes,
     read_row,
@@ -49,10 +52,22 @@ def identify(pid: int) -> Identity | None:
     return _identity(row) if row else None
 
 
+def booted_at() -> float:
+    """When this host was started, as this process believes: the base of the start times that it names. For
+    other processes it may be another time, since the system's clock may be set."""
+    return _BOOT
+
+
 def alive(who: Identity) -> bool:
     """Whether that very process runs or could run again (stopped); a zombie does not."""
     row = _row(who.pid)
     return row is not None and not row.gone and same(_identity(row), who)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the process is stopped (state T): it is there, and does nothing until it is let go on."""
+    row = _row(pid)
+    return row is not None and row.stopped
 
 
 class ProcessTable:
@@ -68,7 +83,9 @@ class ProcessTable:
         self._reader, self._looks = TableReader(), 0
         self._strangers: set[int] = set()
         self._kinship = Kinship(marks)
-        self._meter = Meter(_since_boot, moved_bytes if on_proc else _moved_by_psutil)
+        moved, words = (moved_bytes, command_line) if on_proc else (_moved_by_psutil, _words_by_psutil)
+        self._meter = Meter(_since_boot, moved, command_line=words)
+        self._families: Families = {}
         self.cost = 0.0
         """Seconds of CPU that the last `measure` took."""
 
@@ -104,17 +121,31 @@ class ProcessTable:
         return list(dict.fromkeys([*survivors, *(who for who in roots if alive(who))]))
 
     def measure(
-        self, roots: Mapping[str, Identity], *, tag: Callable[[str], str] | None = None
+        self,
+        roots: Mapping[str, Identity],
+        *,
+        tag: Callable[[str], str] | None = None,
+        clis: Mapping[str, Sequence[str]] = NO_CLIS,
     ) -> dict[str, Measure]:
         """What each tree did since the last call, those that left it included; roots that are gone are left
-        out. `tag` gives an agent's HHMRS_TOKEN. One pass over all processes; not for two threads at once."""
+        out. `tag` gives an agent's HHMRS_TOKEN, `clis` what the CLIs are called that run under a shell. One
+        pass over all processes; not for two threads at once."""
         begun, spent = time.monotonic(), time.thread_time()
         table = self._read(roots) if self._on_proc else _table_by_psutil()
         families = self._kinship.sort(rooted(roots, table, _identity), table, os.getpid(), tag)
         self._strangers = table.keys() - {row.pid for rows in families.values() for row in rows}
-        found = self._meter.look(families, begun)
+        found = self._meter.look(families, begun, clis)
+        self._families = families
         self.cost = time.thread_time() - spent
         return found
+
+    def connected(self, ports: Mapping[str, Collection[int]]) -> dict[str, int]:
+        """Which of these trees, as the last `measure` found them, hold a TCP connection open to one of these
+        remote ports, and to which. Nobody can tell without /proc. Not beside a `measure`."""
+        if not self._on_proc:
+            return {}
+        trees = {name: self._families[name] for name in ports if name in self._families}
+        return open_to(trees, ports)
 
     def _read(self, roots: Mapping[str, Identity]) -> dict[int, ProcessRow]:
         """What is nobody's (launchers, the rest of the machine) stays so, and is read every few looks only:
@@ -300,6 +331,13 @@ def _moved_by_psutil(pid: int) -> int | None:
     # Linux counts what went through terminals and pipes apart from what a disk saw.
     read = getattr(counted, "read_chars", counted.read_bytes)
     return int(read) + int(getattr(counted, "write_chars", counted.write_bytes))
+
+
+def _words_by_psutil(pid: int) -> bytes:
+    try:
+        return "\0".join(psutil.Process(pid).cmdline()).encode("utf-8", "surrogateescape")
+    except (psutil.Error, OSError):
+        return b""
 
 
 def _one(tag: str | None) -> Tags:

@@ -32,12 +32,7 @@ class Settle:
     where: tuple[tuple[str, str, object], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
-    table: str
-
-
-RowChange: TypeAlias = Put | Settle | Remove
+RowChange: TypeAlias = Put | Settle
 
 RETRY_TYPES = {"hhmrs_nudge": "child_nudge", "hhmrs_resume": "child_resume", "hhmrs_restart": "child_restart"}
 ATTEMPTS = frozenset({*RETRY_TYPES, "hhmrs_reassign"})
@@ -53,12 +48,18 @@ def project(event: Event, run: str) -> list[RowChange]:
 
 
 def retry_type(event: Event) -> str:
-    """`llm_change` when only the model of a reassign differs, `agent_change` when the profile does."""
+    """`llm_change` when only the model of a reassign differs, else (another profile, command, environment)
+    `agent_change`."""
     if event.type == "hhmrs_timeout":
         return "child_timeout"
     if event.type in RETRY_TYPES:
         return RETRY_TYPES[event.type]
-    return "llm_change" if event.data.get("old_profile") == event.data.get("new_profile") else "agent_change"
+    if event.type == "agent_timeouts_raised":
+        return "timeout_increase"
+    profile, model = (
+        event.data.get(f"old_{what}") == event.data.get(f"new_{what}") for what in ("profile", "model")
+    )
+    return "llm_change" if profile and not model else "agent_change"
 
 
 def _timeout(event: Event, run: str) -> list[RowChange]:
@@ -133,6 +134,10 @@ def _incident(
             Put("incidents", row, ("id",), refresh)]  # fmt: skip
 
 
+def _cause_found(event: Event, _: str) -> list[RowChange]:
+    return [_settle_incident(event, {**_cause(event), "detail": _text(event.data, "detail")})]
+
+
 def _incident_closed(event: Event, _: str) -> list[RowChange]:
     outcome = _text(event.data, "outcome") or "cleared"
     # By now every attempt has its end; what still stands open was never proved. A time-out that the agent
@@ -188,13 +193,6 @@ def _checkpoint(event: Event, _: str) -> list[RowChange]:
     return [] if files is None else [Settle("tasks", {"files": files}, _its_task(event))]
 
 
-def _cascade(event: Event, _: str) -> list[RowChange]:
-    if event.data.get("over") or event.data.get("active") is False:
-        return [Remove("cascades")]
-    data = json.dumps(event.data)
-    return [Put("cascades", {"id": 1, "opened": event.at, "data": data}, ("id",), ("data",))]
-
-
 def _its_task(event: Event) -> tuple[tuple[str, str, object], ...]:
     if task := _text(event.data, "task"):
         return (("id", "=", task),)
@@ -225,7 +223,7 @@ def _settle_incident(event: Event, values: Mapping[str, object]) -> Settle:
 def _retry(event: Event, run: str) -> Put:
     d = event.data
     kind = retry_type(event)
-    old, new = _configs(d) if event.type == "hhmrs_reassign" else (None, None)
+    old, new = _configs(event)
     row = {"id": event.seq, "run_id": run, "task_id": _text(d, "task"), "agent_id": event.agent or "",
            "parent_agent_id": event.parent, "retry_type": kind,
            "retry_count": _number(d, "n") or _number(d, "restart_count"),
@@ -234,7 +232,14 @@ def _retry(event: Event, run: str) -> Put:
     return Put("retry_history", row, ("id",))
 
 
-def _configs(data: Mapping[str, Any]) -> tuple[str, str]:
+def _configs(event: Event) -> tuple[str | None, str | None]:
+    """What was changed from and to, as JSON; None where nothing was."""
+    data = event.data
+    if event.type == "agent_timeouts_raised":
+        return json.dumps(data.get("old")), json.dumps(data.get("new"))
+    if event.type != "hhmrs_reassign":
+        return None, None
+
     def side(which: str) -> str:
         return json.dumps({"profile": data.get(f"{which}_profile"), "model": data.get(f"{which}_model")})
 
@@ -260,11 +265,12 @@ def _count(data: Mapping[str, Any]) -> int | None:
 
 _RULES: dict[str, Callable[[Event, str], list[RowChange]]] = {
     "hhmrs_timeout": _timeout,
+    "agent_timeouts_raised": lambda event, run: [_retry(event, run)],
     "hhmrs_recovered": _recovered,
     "hhmrs_failure": _failure,
     "hhmrs_escalation": _escalation,
-    "hhmrs_cascade": _cascade,
     "agent_incident": _incident,
+    "agent_cause_found": _cause_found,
     "agent_incident_closed": _incident_closed,
     "agent_attempt_failed": _attempt_failed,
     "agent_started": _started,

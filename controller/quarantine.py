@@ -62,20 +62,23 @@ def prune(inbox: Path) -> None:
     for position, (_, letter) in enumerate(
         sorted(((at, letter) for letter, at in newest.items()), reverse=True)
     ):
-        total += _size(bad / letter)
-        if position >= MOST_LETTERS or total > MOST_BYTES:
+        size = _size(bad / letter)
+        # A folder is no letter: it stays only while nothing newer comes.
+        too_much = position > 0 if size is None else total + size > MOST_BYTES
+        if position >= MOST_LETTERS or too_much:
             _remove(bad / letter)
             _remove(bad / (letter + _REASON))
+        else:
+            total += size or 0
 
 
-def _size(path: Path) -> int:
+def _size(path: Path) -> int | None:
+    """Bytes; None for a folder."""
     try:
         seen = path.lstat()
     except OSError:
         return 0
-    if stat.S_ISDIR(seen.st_mode):
-        return MOST_BYTES  # a folder is no letter: it stays only while nothing newer comes
-    return seen.st_size
+    return None if stat.S_ISDIR(seen.st_mode) else seen.st_size
 
 
 def _remove(path: Path) -> None:

@@ -10,7 +10,8 @@ import subprocess
 from ..config.fleet import AgentSpec, Probe
 from ..healing import evidence as e
 from ..healing.agent import HELD, AgentState
-from ..healing.decide import HANDS_OFF
+from ..healing.holding import HANDS_OFF
+from ..healing.seats import in_force
 from .engine import Engine
 from .perform import Performer
 from .ports import Clock
@@ -39,12 +40,13 @@ class Readiness:
 
     def consider(self, agent: str, state: AgentState, spec: AgentSpec) -> None:
         """It may have got its probe by another fleet file."""
-        if spec.ready and state.alive and not state.ready:
+        if in_force(state, spec).ready and state.alive and not state.ready:
             self._unproved[agent] = None
 
     async def probe(self) -> None:
         for agent in list(self._unproved):
             state, spec = self._engine.states.get(agent), self._engine.fleet.agents.get(agent)
+            spec = in_force(state, spec) if state is not None and spec is not None else None
             if state is None or spec is None or not spec.ready or state.ready or not state.alive:
                 self._unproved.pop(agent, None)
                 self._screens.pop(agent, None)

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..config.fleet import AgentSpec
 from ..config.paths import StateDir
 from ..healing import evidence as e
 from ..healing.agent import AgentState, Happening, Phase
 from ..healing.explain import explain
+from ..healing.seats import seated, target
+from ..healing.transitions import agent_of
 from .delivery import Deliveries
 from .engine import Engine
 from .pass_report import write_report
 from .ports import Clock, Letter, Terminals, TerminalsError
+from .starting import unstartable
 
 log = logging.getLogger(__name__)
 
 HEALING = frozenset(
-    {"nudge", "resume", "restart", "reassign", "escalate", "pause", "unpause", "stop", "start", "clear"}
+    {
+        "nudge",
+        "resume",
+        "restart",
+        "reassign",
+        "escalate",
+        "pause",
+        "unpause",
+        "stop",
+        "start",
+        "clear",
+        "decide",
+    }
 )
 
 
@@ -32,6 +47,7 @@ class House(Protocol):
 
     state_dir: StateDir
 
+    def task(self, task: str) -> dict[str, Any] | None: ...
     def reload(self) -> str: ...
     def go_down(self, *, kill: bool) -> None: ...
 
@@ -71,12 +87,19 @@ class Reception:
         by = str(letter.fields.get("by") or "somebody")
         args = {str(k): str(v) for k, v in (letter.fields.get("args") or {}).items()}
         letter_id = str(letter.fields["id"])
+        if order == "decide" and not agent:
+            agent = agent_of(args.get("incident", ""))
         log.info("order %s for %s by %s", order, agent or "the fleet", by)
         if order in ("heal", "reload", "down"):
             self._note("", "operator_order", letter=letter_id, order=order, by=by)
             self._whole(order, letter_id, args)
+        elif order == "retry":
+            self._retry(letter_id, by, args.get("task", ""))
         elif agent not in self._engine.states:
             self._answer("", letter_id, order, False, f"no agent {agent!r} in this fleet")
+        elif order == "reassign" and (why := self._unstartable(agent, args.get("to"))):
+            self._note(agent, "operator_order", letter=letter_id, order=order, by=by)
+            self._answer(agent, letter_id, order, False, why)
         elif order in HEALING:
             self._engine.emit(e.Ordered(agent, self._clock.now(), order, letter_id, by, args))
         elif order == "send":
@@ -87,6 +110,30 @@ class Reception:
             self._answer(agent, letter_id, order, False, "tasks cannot be submitted to this version")
         else:
             self._answer(agent, letter_id, order, False, f"unknown order {order!r}")
+
+    def _unstartable(self, agent: str, to: str | None) -> str:
+        """Why nothing could be started where a reassign leads: known before the old attempt is ended. Empty
+        when it could be, or when it leads nowhere, which the brain answers."""
+        spec = self._engine.fleet.agents.get(agent)
+        place = target(self._engine.states[agent], spec, to) if spec is not None else ""
+        if spec is None or isinstance(place, str):
+            return ""
+        return unstartable(seated(spec, place.number, place.hand), spec.workspace)
+
+    def _retry(self, letter: str, by: str, task: str) -> None:
+        """A failed task once more. Which are, the book knows."""
+        known = self._house.task(task)
+        agent = str(known["agent"]) if known else ""
+        if known is None or known["state"] != "failed" or agent not in self._engine.states:
+            why = f"no task {task!r} in this fleet"
+            if known is not None:
+                why = f"task {task} is not failed but {known['state']}"
+                if known["state"] == "failed":
+                    why = f"{agent}, whose task it was, is no longer in the fleet file"
+            self._note(agent, "operator_order", letter=letter, order="retry", by=by)
+            self._answer(agent, letter, "retry", False, why)
+            return
+        self._engine.emit(e.Ordered(agent, self._clock.now(), "retry", letter, by, {"task": task}))
 
     def _whole(self, order: str, letter: str, args: dict[str, str]) -> None:
         if order == "heal":
@@ -170,6 +217,8 @@ def _in_short(happening: Happening) -> str:
     if happening.type == "agent_phase":
         return f"{fields.get('from')} -> {fields.get('to')}"
     if happening.type == "agent_quick_look":
-        return "quick look recorded"
+        steps = fields.get("steps")
+        told = ", ".join(map(str, steps)) if isinstance(steps, list) else ""
+        return f"quick look: {told}" if told else "quick look recorded"
     why = fields.get("reason") or fields.get("why") or ""
     return happening.type.removeprefix("hhmrs_") + (f" ({why})" if why else "")

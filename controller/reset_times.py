@@ -5,6 +5,7 @@ Pure: the present moment, in the local time zone, is given. What may mean two th
 from __future__ import annotations
 
 import re
+from collections import deque
 from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -51,6 +52,15 @@ def seconds_until(text: str, now: datetime, zone: str | None = None) -> float | 
     if when is None or _unclear(when):
         return None
     return _sane(when.timestamp() - now.timestamp())
+
+
+def read_end(resets: re.Pattern[str], text: str, now: datetime) -> float | None:
+    """As `seconds_until`, for what the first group of the newest match of `resets` in `text` names, in the
+    time zone of the second group if there is one."""
+    found = deque(resets.finditer(text), maxlen=1)
+    if not found or resets.groups < 1 or found[0][1] is None:
+        return None
+    return seconds_until(found[0][1], now, found[0][2] if resets.groups > 1 else None)
 
 
 def _sane(seconds: float) -> float | None:

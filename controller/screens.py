@@ -6,7 +6,7 @@ at the same words in the same place: prose moves on, a dialog stays. What moves 
 clock, is masked before the two looks are compared.
 
 `busy` goes before all others: programs that were looked at take its line away while they ask, so that with it
-on the screen a question is prose, a limit one that is over, and an input line no sign of rest."""
+on the screen a question is prose, a limit or an error one that is over, and an input line no sign of rest."""
 
 from __future__ import annotations
 
@@ -16,23 +16,33 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..config.fleet import ScreenPhase, ScreenRule
+from ..healing.attribute import words_of
 from ..healing.repeats import mask
-from .reset_times import seconds_until
+from .clock import local_now
+from .reset_times import read_end
 
 _LOOKS = 2
 """A rule must hold (or no rule hold) in this many looks running: a half-drawn screen means nothing."""
 _LOOKS_AT_REST = 4
 """Looks for `idle`: an answer that streams in, without a busy line, makes a pause now and then."""
 
-_RANK: dict[ScreenPhase, int] = {"busy": 0, "waiting": 1, "limited": 1, "idle": 2, "ready": 3}
+_LOOKS_AT_ERROR = 8
+"""Looks for `error`: who can go on moves within the two seconds that these take."""
+_MANY: dict[str, int] = {"idle": _LOOKS_AT_REST, "error": _LOOKS_AT_ERROR}
+
+_RANK: dict[ScreenPhase, int] = {
+    "busy": 0, "waiting": 1, "limited": 1, "error": 1, "dialog": 2, "idle": 3, "ready": 4,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A rule that holds. `resets`: seconds until the limit ends, where the rule says how to read that."""
+    """A rule that holds. `resets`: seconds until the limit ends, where the rule says how to read that.
+    `line`: the words of an error, inert."""
 
     rule: ScreenRule
     resets: float | None
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,8 @@ class _Sighting:
 
     @property
     def name(self) -> str | None:
-        return self.match.rule.name if self.match else None
+        """Of the rule, with its phase: a dialog may have the name of a screen rule."""
+        return f"{self.phase} {self.match.rule.name}" if self.match else None
 
     @property
     def phase(self) -> str:
@@ -93,24 +104,21 @@ class _Reading:
         found = self.pattern.search(bottom)
         if found is None:
             return None
-        resets = _until(self.resets, bottom, now) if self.resets else None
-        return _Sighting(Match(self.rule, resets), self._same(visible, region, bottom, found))
+        resets = read_end(self.resets, bottom, now()) if self.resets else None
+        line = words_of(found) if self.rule.phase == "error" else ""
+        return _Sighting(Match(self.rule, resets, line), self._same(visible, region, bottom, found))
 
     def _same(
         self, visible: Sequence[str], region: Sequence[str], bottom: str, found: re.Match[str]
     ) -> tuple[object, ...]:
         if self.rule.phase in ("busy", "ready"):
             return ()
-        if self.rule.phase == "idle":
+        if self.rule.phase in _MANY:
             # Some take the busy line away while an answer streams in: at rest is only what stands still.
             return tuple(mask(line) for line in visible)
         first = bottom.count("\n", 0, found.start())
         last = bottom.count("\n", 0, found.end())
         return (len(region) - last, *(mask(line) for line in region[first : last + 1]))
-
-
-def _local_now() -> datetime:
-    return datetime.now().astimezone()
 
 
 class ScreenReader:
@@ -124,7 +132,7 @@ class ScreenReader:
         rules: Sequence[ScreenRule],
         *,
         unsure: bool = False,
-        now: Callable[[], datetime] = _local_now,
+        now: Callable[[], datetime] = local_now,
     ) -> None:
         self._readings = sorted((_Reading.of(rule) for rule in rules), key=lambda r: _RANK[r.rule.phase])
         self._now = now
@@ -143,7 +151,7 @@ class ScreenReader:
         same = (seen.name, seen.same) == (self._maybe.name, self._maybe.same)
         self._times = self._times + 1 if same and self._times else 1
         self._maybe = seen
-        if self._times < (_LOOKS_AT_REST if seen.phase == "idle" else _LOOKS):
+        if self._times < _MANY.get(seen.phase, _LOOKS):
             return Verdict(again=True)
         self._held, self._times = seen.name, 0
         return Verdict(matched=seen.match, cleared=seen.match is None)
@@ -155,18 +163,15 @@ class ScreenReader:
 
 def asks(rules: Sequence[ScreenRule], visible: Sequence[str]) -> str:
     """The rule by which this screen waits for a person, or empty. One look is enough to keep hands off."""
+    return shows(rules, visible, "waiting")
+
+
+def shows(rules: Sequence[ScreenRule], visible: Sequence[str], phase: ScreenPhase) -> str:
+    """The first rule of that phase which holds in this one look, or empty."""
     lines = "\n".join(visible).rstrip().split("\n")
     for rule in rules:
-        if rule.phase == "waiting":
+        if rule.phase == phase:
             reading = _Reading.of(rule)
             if reading.pattern.search("\n".join(reading.region(lines))):
                 return rule.name
     return ""
-
-
-def _until(resets: re.Pattern[str], text: str, now: Callable[[], datetime]) -> float | None:
-    """Seconds until what the first group names; None when the text does not say, or not for certain."""
-    found = resets.search(text)
-    if found is None or resets.groups < 1 or found[1] is None:
-        return None
-    return seconds_until(found[1], now(), found[2] if resets.groups > 1 else None)

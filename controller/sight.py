@@ -10,6 +10,7 @@ from ..config.paths import StateDir
 from . import cgroups
 from .findings import Finding, Machine
 from .inotify import Inotify
+from .kernel_log import KernelLog
 from .lock import read_holder
 from .means import Means, published
 from .processes import ProcessTable
@@ -42,6 +43,7 @@ def offered() -> Iterator[Means]:
     yield _deaths()
     yield from ProcessTable().means()
     yield _cgroups()
+    yield _kernel()
 
 
 def _output() -> Means:
@@ -62,6 +64,14 @@ def _deaths() -> Means:
         why = "no pidfd; it needs Linux 5.3 or newer, and a sandbox that permits the call"
         return Means("deaths", "looking after each process again and again", False, why)
     return Means("deaths", "the kernel's word for each process (pidfd)")
+
+
+def _kernel() -> Means:
+    log = KernelLog()
+    try:
+        return log.means()
+    finally:
+        log.close()
 
 
 def _cgroups() -> Means:

@@ -12,7 +12,7 @@ from ..config.fleet import AgentSpec
 from ..healing.evidence import FileChanged
 from .means import Means
 from .ports import Clock, Emit, Running, Source
-from .status_patterns import fits, plain_place
+from .status_patterns import plain_place, says_nothing
 from .statusfiles import StatusFiles
 from .transcripts import Transcripts
 from .watchers import Watchers
@@ -47,13 +47,14 @@ class Panes(Source):
             running.spec.id,
             running.attempt,
             running.who,
-            screens=running.seat.profile.screens,
+            screens=running.seat.profile.looked_for,
+            exits=running.seat.profile.exits,
             primed=running.adopted,
             socket=running.socket,
         )
 
     def rest(self, agent: str) -> None:
-        self._watchers.unwatch(agent)
+        self._watchers.rest(agent)
 
     def forget(self, agent: str) -> None:
         self._watchers.unwatch(agent)
@@ -85,6 +86,9 @@ class Folders(Source):
         self._specs = {name: spec for name, spec in self._specs.items() if name != agent}
         self._workspaces.unwatch(agent)
 
+    def wrote(self, path: Path, content: bytes) -> None:  # noqa: ARG002 - whatever it is, it is ours
+        self._workspaces.ours(path)
+
     def close(self) -> None:
         self._workspaces.stop()
 
@@ -98,7 +102,7 @@ class Folders(Source):
 
     def _is_work(self, agent: str, path: str) -> bool:
         spec = self._specs.get(agent)
-        return spec is not None and not _says_nothing(spec, path)
+        return spec is not None and not says_nothing(spec, path)
 
 
 SOURCES: tuple[Callable[[Ground], Source], ...] = (
@@ -128,12 +132,3 @@ def _no_work(spec: AgentSpec) -> list[Path]:
             if rule.kind != "devlog" and place is not None:
                 places.append(place)
     return places
-
-
-def _says_nothing(spec: AgentSpec, path: str) -> bool:
-    """As `_no_work`, for patterns that name no one place."""
-    return any(
-        rule.kind != "devlog" and fits(spec.workspace, rule, spec.id, spec.workspace / path)
-        for seat in spec.seats
-        for rule in seat.profile.status_files
-    )

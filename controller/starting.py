@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -11,19 +12,23 @@ from pathlib import Path
 
 from ..config.fleet import AgentSpec, FleetSpec, Seat
 from ..config.paths import StateDir
-from ..config.profiles import can_resume, launch_argv, launch_env, types_prompt
+from ..config.profiles import LaunchError, can_resume, launch_argv, launch_env, types_prompt
 from ..config.workspaces import refuse_link
 from ..healing import actions as a
 from ..healing import evidence as e
 from ..healing.agent import AgentState
-from ..healing.handoff import handoff
+from ..healing.handoff import Changes, handoff
+from ..healing.seats import seated
 from .cgroups import make_own
 from .checkpoints import CheckpointStore
 from .launching import launcher_words, read_report
 from .ports import Checkpoint, Clock, PaneView, Processes, Terminals
+from .snapshots import SnapshotError, Snapshots
 
 LAUNCH_TIMEOUT = 10.0
 CHANGES_TOLD = 200
+DIFF_TOLD = 64_000
+"""Bytes of the diff that are read; the handoff quotes the first part of it."""
 
 
 @dataclass(slots=True)
@@ -40,6 +45,8 @@ class Starter:
     """The last lines of each agent's pane, when it ended or when its ground was cleared, for the handoff."""
     to_type: dict[str, tuple[int, str]] = field(default_factory=dict)
     """agent -> (attempt, prompt) for programs that take no prompt on their command line."""
+    snapshots: Snapshots | None = None
+    """Where the handoff learns what the last attempt changed; None: it is not told."""
 
     def token(self, agent: str) -> str:
         """Value of HHMRS_TOKEN: finds processes that left their agent's tree."""
@@ -57,10 +64,10 @@ class Starter:
         prompt = task or None
         if action.strategy != "start":
             best = self._best(action, state)
-            text = self._handoff(action, spec, task, best)
+            text = self._handoff(action, state, spec, best)
             env |= self._papers(spec.id, action.attempt, text, best)
             prompt = text if task else None
-        seat = spec.seats[action.seat]
+        seat = seated(spec, action.seat, action.hand)
         argv = self._argv(action, seat, prompt, session)
         merged = launch_env(seat, os.environ) | env
         _check_command(argv[0], merged.get("PATH", os.defpath), workspace)
@@ -116,7 +123,7 @@ class Starter:
         self, action: a.StartAttempt, state: AgentState, spec: AgentSpec
     ) -> tuple[list[e.Evidence], str | None]:
         """The native session id to run under: the known one to resume, else a new one of ours."""
-        profile = spec.seats[action.seat].profile
+        profile = seated(spec, action.seat, action.hand).profile
         if action.strategy == "resume" and state.session:
             return [], state.session
         if not profile.session_args:
@@ -151,17 +158,56 @@ class Starter:
             papers["HHMRS_CHECKPOINT"] = str(self.checkpoints.path_of(agent, best.seq))
         return papers
 
-    def _handoff(self, action: a.StartAttempt, spec: AgentSpec, task: str, best: Checkpoint | None) -> str:
-        changed = (best.snapshot or {}).get("changed", []) if best else []
+    def _handoff(
+        self, action: a.StartAttempt, state: AgentState, spec: AgentSpec, best: Checkpoint | None
+    ) -> str:
+        incident = state.incident
         return handoff(
-            task=task,
+            task=state.task.text if state.task else (spec.prompt or ""),
             strategy=action.strategy,
             cause=action.why,
             attempt=action.attempt,
             checkpoint=best,
             tail=self.tails.pop(spec.id, []),
-            changes="\n".join(str(path) for path in changed[:CHANGES_TOLD]),
+            changes=self._changes(action, spec, best),
+            kind=incident.cause if incident and incident.outcome is None else "",
         )
+
+    def _changes(self, action: a.StartAttempt, spec: AgentSpec, best: Checkpoint | None) -> Changes:
+        """What the last attempt did to the workspace, by the snapshots of its begin and its end."""
+        stat = diff = ""
+        if self.snapshots is not None:
+            with contextlib.suppress(SnapshotError):  # without a snapshot nobody knows
+                begun = self.snapshots.begun(spec.id)
+                earlier = [commit for attempt, commit in sorted(begun.items()) if attempt < action.attempt]
+                newest = self.snapshots.newest(spec.id)
+                if earlier and newest and newest != earlier[-1]:
+                    stat = self.snapshots.diff_stat(spec.id, earlier[-1], newest)
+                    diff = self.snapshots.diff(spec.id, earlier[-1], newest, max_bytes=DIFF_TOLD)
+        named = best.files if best else ()
+        missing = frozenset(name for name in named if not _is_there(spec.workspace, name))
+        changed = (best.snapshot or {}).get("changed", []) if best else []
+        return Changes(stat, diff, tuple(map(str, changed[:CHANGES_TOLD])), missing)
+
+
+def _is_there(workspace: Path, name: str) -> bool:
+    """Whether the file that an agent named is in its workspace; what leads outside is not."""
+    try:
+        parts = Path(name).parts
+        return ".." not in parts and os.path.lexists(workspace / name)
+    except (OSError, ValueError):
+        return False
+
+
+def unstartable(seat: Seat, workspace: Path) -> str:
+    """Why no attempt could be started on this seat now; empty when it could."""
+    try:
+        argv = launch_argv(seat, prompt=None, session=None, resume=False)
+        env = launch_env(seat, os.environ)
+        _check_command(argv[0], env.get("PATH", os.defpath), workspace)
+    except (LaunchError, OSError) as error:
+        return f"{seat.label}: {error}"
+    return ""
 
 
 def _check_command(command: str, path: str, workspace: Path) -> None:

@@ -2,64 +2,71 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ..healing import metrics
-from ..healing.metrics import ActionRecord, Count, IncidentRecord, TaskRecord
+from ..healing.foreseen import WouldHave, would_have
+from ..healing.metrics import ActionRecord, Count
 from .comms import one_line
 from .ledger_queries import LedgerQueries
-from .timestamps import from_iso, to_iso
+from .recollection import Recollection, recollect
+from .timestamps import to_iso
 
 
 def stats_document(reader: LedgerQueries | None) -> dict[str, Any]:
     """All figures; those with nothing to measure are None. No ledger: the figures of nothing."""
-    actions = _actions(reader) if reader else []
-    incidents = _incidents(reader) if reader else []
-    tasks = _tasks(reader) if reader else []
+    known = recollect(reader) if reader else Recollection()
+    actions, incidents, tasks = known.actions, known.incidents, known.tasks
     total = metrics.count(actions)
     recent = sorted((a for a in actions if a.outcome != "pending"), key=lambda a: a.at)[-metrics.RECENT :]
-    first = metrics.first_try(tasks, incidents)
-    required = sum(metrics.troubled(t, incidents) for t in tasks)
     return {
         "total_actions": total.total,
         "successful": total.successful,
         "failed": total.failed,
         "success_rate": total.rate,
-        "pending": sum(a.outcome == "pending" for a in actions),
+        "pending": len(actions) - total.total,
+        "actions_sent": len(actions),
+        "recoveries_proved": total.successful,
         "by_agent": _groups(metrics.count_by(actions, lambda a: a.agent)),
         "by_strategy": _groups(metrics.count_by(actions, lambda a: a.strategy)),
         "by_profile": _groups(metrics.count_by(actions, lambda a: a.profile)),
         "by_model": _groups(metrics.count_by(actions, lambda a: a.model)),
         "by_task": _groups(metrics.count_by(actions, lambda a: a.task)),
         "recent_actions": [_action(a) for a in reversed(recent)],
-        "first_try_success": {size: asdict(goal) for size, goal in first.items()},
+        "first_try_success": {s: asdict(goal) for s, goal in metrics.first_try(tasks, incidents).items()},
         "total_tasks": len(tasks),
         "uncounted_tasks": sum(t.files is None for t in tasks),
-        "required_recovery": required,
+        "required_recovery": len(metrics.struck(tasks, incidents)),
         "recovery_success_rate": asdict(metrics.recovery_rate(incidents)),
         "failed_after_recovery": metrics.failed_after_recovery(incidents),
         "average_recovery_time_s": metrics.recovery_time(incidents),
-        "reasons": {
-            cause: {"count": r.count, "share": r.share, "agents": list(r.agents)}
-            for cause, r in metrics.reasons(incidents).items()
-        },
+        "reasons": _reasons(metrics.reasons(incidents)),
         "mttd_s": metrics.detection_time(incidents),
         "mttr_s": metrics.repair_time(incidents),
         "false_alarms": metrics.false_alarms(incidents),
+        "breakdown": {
+            kind: {
+                name: asdict(each)
+                for name, each in metrics.breakdown(kind, actions, incidents, tasks).items()
+            }
+            for kind in metrics.KINDS
+        },
+        "would_have": _would_have(would_have(known.observed)),
     }
 
 
 def stats_text(document: Mapping[str, Any]) -> str:
     """The document for people: a block of figures, then causes and agents; ends without a newline."""
     first = document["first_try_success"]
-    done, won, lost = (document[name] for name in ("total_actions", "successful", "failed"))
+    counts = ("actions_sent", "total_actions", "successful", "failed")
+    sent, done, won, lost = (document[name] for name in counts)
     times = [_seconds(document[name]) for name in ("mttd_s", "mttr_s", "average_recovery_time_s")]
     spent = f"{document['failed_after_recovery']} failed for good after recovery was tried"
     lines = [
-        f"recovery actions   {done} ended: {won} proved, {lost} failed; {_percent(document['success_rate'])}",
+        f"recovery actions   {sent} sent, {done} ended: {won} proved, {lost} failed; "
+        + _percent(document["success_rate"]),
         f"recovered          {_goal(document['recovery_success_rate'], 'incidents')}; {spent}",
         f"first try, small   {_goal(first['small'], 'tasks')}",
         f"first try, large   {_goal(first['large'], 'tasks')}",
@@ -76,6 +83,7 @@ def stats_text(document: Mapping[str, Any]) -> str:
     for title, key in (("agents", "by_agent"), ("profiles", "by_profile"), ("models", "by_model")):
         if document[key]:
             lines += ["", title, *(_group_line(name, group) for name, group in document[key].items())]
+    lines += _observed_lines(document["would_have"])
     if document["recent_actions"]:
         lines += ["", "latest actions"]
         for action in document["recent_actions"]:
@@ -84,62 +92,16 @@ def stats_text(document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _actions(reader: LedgerQueries) -> list[ActionRecord]:
-    seats = _Seats(reader)
-    records = []
-    for row in reader.rows("attempts"):
-        known = (row["profile"], row["model"]) if row["profile"] else seats.before(row["agent"], row["seq"])
-        records.append(ActionRecord(
-            row["agent"], row["strategy"], from_iso(row["at"]), row["outcome"], row["why"], row["cause"],
-            row["incident"], row["n"], known[0], known[1], row["task"],
-        ))  # fmt: skip
-    return records
+def _reasons(found: Mapping[str, metrics.Reason]) -> dict[str, Any]:
+    return {
+        cause: {"count": r.count, "share": r.share, "agents": list(r.agents)} for cause, r in found.items()
+    }
 
 
-class _Seats:
-    """On which profile and model each agent ran at any event number."""
-
-    def __init__(self, reader: LedgerQueries) -> None:
-        self._seqs: dict[str, list[int]] = {}
-        self._seats: dict[str, list[tuple[str | None, str | None]]] = {}
-        for event in reader.of_types(("agent_started",)):
-            agent = event.agent or ""
-            self._seqs.setdefault(agent, []).append(event.seq)
-            seat = (event.data.get("profile"), event.data.get("model"))
-            self._seats.setdefault(agent, []).append(seat)
-
-    def before(self, agent: str, seq: int) -> tuple[str | None, str | None]:
-        index = bisect_right(self._seqs.get(agent, []), seq)
-        return self._seats[agent][index - 1] if index else (None, None)
-
-
-def _incidents(reader: LedgerQueries) -> list[IncidentRecord]:
-    tried: dict[str, list[float]] = {}
-    for row in reader.rows("attempts"):
-        if row["incident"]:
-            tried.setdefault(row["incident"], []).append(from_iso(row["at"]))
-    return [
-        IncidentRecord(
-            row["id"], row["agent"], row["symptom"], row["cause"], from_iso(row["opened"]),
-            _time(row["closed"]), row["outcome"], _time(row["recovered"]), _time(row["escalated"]),
-            row["detected_after_s"],
-            len(tried.get(row["id"], ())), min(tried.get(row["id"], ()), default=None),
-        )
-        for row in reader.rows("incidents")
-    ]  # fmt: skip
-
-
-def _tasks(reader: LedgerQueries) -> list[TaskRecord]:
-    return [
-        TaskRecord(row["id"], row["agent"] or "", row["state"] == "done", from_iso(row["opened"]),
-                   from_iso(row["closed"]), row["files"])
-        for row in reader.rows("tasks")
-        if row["closed"] and row["state"] in ("done", "failed")
-    ]  # fmt: skip
-
-
-def _time(text: str | None) -> float | None:
-    return from_iso(text) if text else None
+def _would_have(found: WouldHave) -> dict[str, Any]:
+    """What `mode: observe` would have done; in no other figure."""
+    plain = {name: getattr(found, name) for name in WouldHave.__slots__}
+    return {**plain, "reasons": _reasons(found.reasons)}
 
 
 def _groups(groups: Mapping[str, Count]) -> dict[str, dict[str, Any]]:
@@ -152,6 +114,20 @@ def _groups(groups: Mapping[str, Count]) -> dict[str, dict[str, Any]]:
 def _action(action: ActionRecord) -> dict[str, Any]:
     names = ("agent", "strategy", "incident", "n", "cause", "outcome", "why", "task")
     return {"at": to_iso(action.at), **{name: getattr(action, name) for name in names}}
+
+
+def _observed_lines(would: Mapping[str, Any]) -> list[str]:
+    if not would["incidents"]:
+        return []
+    acts = ", ".join(f"{count} {name}" for name, count in would["by_strategy"].items()) or "nothing"
+    ends = f"{would['came_back']} came back by themselves, {would['open']} open"
+    calls = f"{would['needless']} of them needless; {would['escalations']} calls for a person"
+    return [
+        "",
+        "only observed: what would have been done, counted nowhere else",
+        f"  incidents        {would['incidents']}: {ends}",
+        f"  would have       {would['actions']} actions ({acts}), {calls}",
+    ]
 
 
 def _percent(value: float | None) -> str:

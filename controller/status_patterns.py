@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..config.fleet import StatusRule
+from ..config.fleet import AgentSpec, StatusRule
+from .marker import NAME as MARKER
 
+NOTE = "hhmrs-rescue-"
+"""Stands in the name of each letter of ours to an agent."""
+DRAFT = ".hhmrs~"
+"""How the name of a file ends that we are just writing; the end alone makes it noise in a workspace."""
 MOST_ENTRIES = 2_000
 MOST_FILES = 200
 
@@ -28,6 +33,30 @@ def files(place: Path, rule: StatusRule, agent: str) -> list[tuple[Path, os.stat
             if len(found) >= MOST_FILES:
                 break
     return found
+
+
+def is_ours(name: str) -> bool:
+    """Whether a supervisor made the file of that name."""
+    return NOTE in name or name.endswith(DRAFT) or name == MARKER
+
+
+def says_nothing(spec: AgentSpec, path: str) -> bool:
+    """Whether a change of that path (relative to the agent's workspace) is nobody's work: what its CLI notes
+    down of what it was told, what it says of itself, what others and we write to it."""
+    parts = path.split("/")
+    if is_ours(parts[-1]):
+        return True
+    for profile in {seat.profile.name: seat.profile for seat in spec.seats}.values():
+        if any(parts[: len(inner)] == inner for inner in _inner(profile.bookkeeping)):
+            return True
+        whole = spec.workspace / path
+        if any(r.kind != "devlog" and fits(spec.workspace, r, spec.id, whole) for r in profile.status_files):
+            return True
+    return False
+
+
+def _inner(paths: Iterable[str]) -> Iterator[list[str]]:
+    return (path.rstrip("/").split("/") for path in paths)
 
 
 def plain_place(place: Path, rule: StatusRule, agent: str) -> Path | None:

@@ -57,8 +57,12 @@ def read_status(raw: bytes) -> Said | None:
     if state is None:
         return None
     message = next((text for key in _MESSAGE_KEYS if (text := _text(said.get(key)))), "")
-    names = frozenset(_text(said.get(key)).casefold() for key in _NAME_KEYS) - {""}
-    return Said(state, _progress(said), message, names)
+    return Said(state, _progress(said), message, names_in(said))
+
+
+def names_in(said: dict[str, Any]) -> frozenset[str]:
+    """Whom the document calls itself after, in lower case."""
+    return frozenset(_text(said.get(key)).casefold() for key in _NAME_KEYS) - {""}
 
 
 def _word(value: Any) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ..healing.evidence import BeatReceived, TranscriptGrew
 from .means import Means
 from .ports import Clock, Emit, Running, Source
-from .status_patterns import files, fits
+from .status_patterns import files, fits, is_ours
 from .status_words import MOST_BYTES, Said, read_status
 from .tails import Tail
 
@@ -92,9 +92,7 @@ class StatusFiles(Source):
         how = f"a look at the files of {len(followed)} agents in turn"
         return (Means("status files", how, not notes, "; ".join(notes)),)
 
-    def ours(self, path: Path, content: bytes) -> None:
-        """Tell before a supervisor writes `content` to `path`: it is no word of the agent's then. For any
-        thread."""
+    def wrote(self, path: Path, content: bytes) -> None:
         self._ours[_mark(os.path.realpath(path.parent), path.name, content)] = None
         while len(self._ours) > MOST_OURS:
             self._ours.pop(next(iter(self._ours)), None)
@@ -118,6 +116,8 @@ class StatusFiles(Source):
         letters: set[Path] = set()
         for rule in each.running.seat.profile.status_files:
             for path, status in files(Path(each.place), rule, agent):
+                if is_ours(path.name):
+                    continue  # neither its coming nor its going is anybody's doing
                 if rule.kind == "inbox":
                     letters.add(path)
                     continue
@@ -143,7 +143,7 @@ class StatusFiles(Source):
         said = read_status(raw)
         if said is not None and self._is_its(agent, each, path, said, notes) and self._still(each):
             at = self._time(each.stamps[path][3])
-            self._emit(BeatReceived(agent, at, said.state, said.progress, said.message))
+            self._emit(BeatReceived(agent, at, said.state, said.progress, said.message, by_file=True))
 
     def _read_devlog(self, agent: str, each: _Followed, path: Path, notes: list[str]) -> None:
         tail = each.tails.get(path)

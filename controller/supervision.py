@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..config.fleet import AgentSpec, FleetSpec
@@ -18,7 +19,10 @@ from ..config.paths import StateDir
 from ..healing import evidence as e
 from ..healing.agent import AgentState, Happening
 from ..healing.codec import load_state
+from ..healing.hierarchy import is_living
+from ..healing.seats import seat_of, seats_in_use
 from .adoption import match, orphans
+from .alerts import Alerts
 from .checkpoints import CheckpointStore
 from .clock import SteadyClock
 from .comms import CommsLog, comms_for
@@ -27,17 +31,21 @@ from .ending import end_fleet
 from .engine import Engine
 from .inbox import Inbox
 from .inbox_watch import InboxWatch
+from .inquests import limit_ends
 from .launching import read_report
 from .ledger import SqliteLedger
 from .ledger_errors import LedgerError
 from .looks import Looks
 from .mailroom import Mailroom
 from .means import Means
+from .outages import over, untold
 from .perform import TAIL, Performer
 from .ports import Identity, PaneView, Row, Running, Source, TerminalsError
+from .postmortems import PostMortems
 from .processes import ProcessTable
 from .reception import Reception
 from .rounds import Rounds
+from .safekeeping import Safekeeping
 from .servers import FleetTerminals
 from .snapshots import Snapshots
 from .sources import Ground, open_sources
@@ -85,10 +93,13 @@ class Supervision:
         self.table = ProcessTable()
         watch = self._inbox_watch = InboxWatch()
         self.inbox = Inbox(state_dir, self._emit, self.clock, watch)
-        store = CheckpointStore(state_dir)
+        store = self.store = CheckpointStore(state_dir)
         self.deliveries = Deliveries(self.inbox, store, self.clock)
-        starter = Starter(fleet, state_dir, self.terminals, self.table, store, self.clock)
         snapshots = Snapshots(state_dir.snapshots)
+        safe = Safekeeping(store, snapshots, self.clock)
+        starter = Starter(
+            fleet, state_dir, self.terminals, self.table, store, self.clock, snapshots=snapshots
+        )  # fmt: skip
         self.performer = Performer(
             fleet,
             state_dir,
@@ -96,11 +107,15 @@ class Supervision:
             self.table,
             self.deliveries,
             store,
-            snapshots,
+            safe,
             self.clock,
             starter,
         )
+        self.performer.post_mortem = PostMortems(state_dir, ledger.reader, safe.snapshots).write
         self.engine = Engine(fleet, self.clock, _Book(ledger), self.performer, self.deliveries.acknowledge)
+        known, hands_off = self.engine.states.get, self.performer.hands_off
+        self.performer.alerts = Alerts(state_dir, self.terminals, self.clock, self._emit, known, hands_off)
+        self.deliveries.ancestors = self._ancestors
         self.sources: tuple[Source, ...] = ()
         self.comms = CommsLog(state_dir.comms_log)
         self.rounds = Rounds(self.engine, self.performer, self.table, self.clock, ledger.beat)
@@ -135,8 +150,10 @@ class Supervision:
         trees = AgentTrees(self._roots, self.performer.starter.token)
         ours = (self.state_dir.path.parent,)
         self.sources = open_sources(Ground(self._emit, self.clock, self._observer, trees, ours))
+        self.performer.nudger.wrote = self._wrote
         self.inbox.make_operator()
         self._adopt_all(await asyncio.to_thread(self.terminals.panes))
+        self._carry_on_cascades()
         _keep_what_is_there()
         self._ready()
         async with asyncio.TaskGroup() as group:
@@ -146,6 +163,7 @@ class Supervision:
                 rounds.append(group.create_task(self._look_at_all(self._looks.interval)))
             self.reception.obeyed = self._obeyed()
             self.mailroom.open()
+            await self.mailroom.catch_up()
             await self.engine.run()
             for task in rounds:
                 task.cancel()
@@ -192,7 +210,14 @@ class Supervision:
                 log.exception("cannot refresh the metrics")
 
     def _emit(self, evidence: e.Evidence) -> None:
+        if isinstance(evidence, e.LetterRefused) and evidence.order:
+            self.engine.refuse(evidence.order, "", f"refused: {evidence.reason}")
         self.engine.emit(evidence)
+
+    def _wrote(self, path: Path, content: bytes) -> None:
+        """A write of ours is about to land there; for any thread."""
+        for source in self.sources:
+            source.wrote(path, content)
 
     def _roots(self) -> dict[str, int]:
         """The pid of each agent's process; for any thread."""
@@ -221,6 +246,8 @@ class Supervision:
             state = self._remembered(spec, known)
             if state is not None:
                 self.engine.restore(state)
+                if state.hand or state.recovery:
+                    self._enrol(spec)
             else:
                 # The ledger may be a new one; what runs in tmux does not know that.
                 last = max(pane.attempt if pane else 0, report.attempt if report else 0)
@@ -230,6 +257,19 @@ class Supervision:
                 self.engine.begin(spec, after=state.attempt, running=found.running is not None)
             for evidence in found.evidence:
                 self.engine.emit(self._with_last_words(evidence, pane))
+
+    def _carry_on_cascades(self) -> None:
+        """What many agents failed of before this daemon began: it is over, or a person knows of it."""
+        try:
+            cascades = self._ledger.reader.cascades()
+            ended = over(cascades, self.engine.states.values(), self.clock.now())
+            for happening in ended:
+                self.engine.note(happening)
+            if self.fleet.policy.mode == "armed":
+                for action in untold(self._ledger.reader, cascades, [h.fields.get("cascade") for h in ended]):
+                    self.engine.announce(action)
+        except LedgerError as error:
+            log.error("cannot read what many agents failed of: %s", error)
 
     def _remembered(self, spec: AgentSpec, known: Mapping[str, dict[str, Any]]) -> AgentState | None:
         try:
@@ -250,9 +290,12 @@ class Supervision:
         if not isinstance(evidence, e.ProcessExited) or pane is None:
             return evidence
         try:
-            return replace(evidence, tail=tuple(self.terminals.capture(evidence.agent, history=TAIL)))
+            tail = tuple(self.terminals.capture(evidence.agent, history=TAIL))
         except TerminalsError:
             return evidence
+        state, spec = self.engine.states[evidence.agent], self.fleet.agents[evidence.agent]
+        exits = seat_of(state, spec).profile.exits
+        return replace(evidence, tail=tail, until=limit_ends(tail, exits, self.clock))
 
     def _take_on(self, spec: AgentSpec) -> None:
         with contextlib.suppress(OSError):  # one agent's start says why; the others are supervised
@@ -261,8 +304,13 @@ class Supervision:
             self.inbox.make(spec.id, spec.workspace)
         except OSError as error:
             log.error("agent %s: its letters cannot be read: %s", spec.id, error)
+        self.store.bound(spec.id, spec.policy.keep.checkpoints, spec.policy.keep.age)
+        self._enrol(spec)
+
+    def _enrol(self, spec: AgentSpec) -> None:
+        seats = seats_in_use(self.engine.states.get(spec.id), spec)
         for source in self.sources:
-            source.enrol(spec)
+            source.enrol(spec if seats == spec.seats else spec.model_copy(update={"seats": seats}))
 
     def _follow(self, evidence: e.Evidence) -> None:
         """Watch the processes that the engine has just learned of; forget those that are over."""
@@ -271,7 +319,7 @@ class Supervision:
             if evidence.attempt == state.attempt and state.alive:
                 running = Running(
                     spec,
-                    spec.seats[state.seat],
+                    seat_of(state, spec),
                     evidence.attempt,
                     Identity(evidence.pid, evidence.created),
                     session=state.session,
@@ -286,6 +334,9 @@ class Supervision:
             self.performer.starter.tails[evidence.agent] = list(evidence.tail[-TAIL:])
         elif isinstance(evidence, e.Typed) and self._observer is not None:
             self._observer.attend(evidence.agent)
+        elif isinstance(evidence, e.Ordered) and evidence.order == "reassign":
+            # What a CLI notes down of what it was told is no work: known before that CLI is started.
+            self._enrol(self.fleet.agents[evidence.agent])
 
     def _open_servers(self) -> None:
         """The first server runs, and where agents were is known. Raises TerminalsError."""
@@ -304,6 +355,10 @@ class Supervision:
         """Stop supervising; with `kill`, every agent's process tree ends too."""
         self._kill_all = self._kill_all or kill
         self.engine.stop()
+
+    def task(self, task: str) -> dict[str, Any] | None:
+        """A task as the book has it."""
+        return self._ledger.reader.task(task)
 
     def reload(self) -> str:
         """Read the fleet file again; the problem in words, or empty. An invalid file changes nothing."""
@@ -336,11 +391,18 @@ class Supervision:
 
     # -- words ----------------------------------------------------------------------------------
 
+    def _ancestors(self, agent: str) -> tuple[str, ...]:
+        return self.fleet.ancestors(agent)
+
+    def _is_living(self, agent: str) -> bool:
+        state = self.engine.states.get(agent)
+        return state is not None and is_living(state)
+
     def _write_comms(self, happenings: list[Happening]) -> None:
         titles = {a.id: a.title for a in self.fleet.agents.values()}
         parents = {a.id: a.parent for a in self.fleet.agents.values()}
         for happening in happenings:
-            for sender, to, kind, text in comms_for(happening, titles, parents):
+            for sender, to, kind, text in comms_for(happening, titles, parents, self._is_living):
                 self.comms.write(happening.at, sender, to, kind, text)
 
 

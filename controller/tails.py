@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 CHUNK = 64 * 1024
@@ -14,14 +15,19 @@ CHUNKS = 4
 
 class Tail:
     """Remembers which file it is and how far it was read. `counts`: lines that do not hold it are no growth;
-    None: all but blank ones are.
+    None: all but blank ones are. `errors`: lines that hold one of these are kept in `complaint`.
 
     The file is opened anew for each look, without following a link and without waiting, and must be a plain
     one. One that was cut short, or replaced by another, is followed from its end."""
 
-    def __init__(self, path: Path, counts: re.Pattern[str] | None) -> None:
+    def __init__(
+        self, path: Path, counts: re.Pattern[str] | None, errors: Sequence[re.Pattern[str]] = ()
+    ) -> None:
         self.path = path
+        self.complaint: tuple[int, re.Match[str]] | None = None
+        """Which of `errors` the last look found, and where in its line, if no line that counts followed."""
         self._counts = counts
+        self._errors = errors
         self._file: tuple[int, int] | None = None
         self._offset = 0
         self._inside = False
@@ -38,6 +44,7 @@ class Tail:
         """When it last changed (seconds since 1970), if lines that count were appended since the last look.
 
         None: nothing of the kind, or it cannot be read."""
+        self.complaint = None
         found = self._open()
         if found is None:
             return None
@@ -89,7 +96,7 @@ class Tail:
                 return False  # a line that is still being written
             # A line longer than a chunk is judged by its beginning.
             lines = (chunk[:whole] or chunk).decode("utf-8", "replace").split("\n")
-            counted = any(self._counted(line) for line in (lines[1:] if self._inside else lines))
+            counted = self._any_counts(lines[1:] if self._inside else lines)
             self._offset += whole or len(chunk)
             self._inside = not whole
             if counted:
@@ -102,6 +109,24 @@ class Tail:
         """One line that counts says it all; of more than a bound nobody reads the rest."""
         if size - self._offset >= CHUNK:
             self._offset, self._inside = size, os.pread(fd, 1, size - 1) != b"\n"
+
+    def _any_counts(self, lines: Iterable[str]) -> bool:
+        if not self._errors:
+            return any(self._counted(line) for line in lines)
+        counted = False
+        for line in lines:
+            if self._counted(line):
+                counted, self.complaint = True, None
+            else:
+                self._hear(line)
+        return counted
+
+    def _hear(self, line: str) -> None:
+        for number, pattern in enumerate(self._errors):
+            found = pattern.search(line)
+            if found is not None:
+                self.complaint = (number, found)
+                return
 
     def _counted(self, line: str) -> bool:
         return bool(line.strip()) and (self._counts is None or self._counts.search(line) is not None)

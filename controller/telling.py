@@ -49,9 +49,11 @@ class _Told:
     grown_at: float | None
     stopped: bool
     stopped_child: str
+    cli: str
     grew: bool = False
     cpu_grew: bool = False
     busy_children: tuple[float, ...] = ()
+    busy_kinds: tuple[int, ...] = ()
     since: float = 0.0
 
 
@@ -93,14 +95,15 @@ class Teller:
     def _tell(self, agent: str, m: Measure, now: float) -> ProcessMeasured:
         told = self._told.get(agent)
         if told is None:
-            told = _Told(now, None, m.stopped, m.stopped_child)
+            told = _Told(now, None, m.stopped, m.stopped_child, m.cli)
             _hold_back(told, m, now)
         since = told.since if told.grew else now - m.window
         evidence = ProcessMeasured(
             agent, now, told.cpu_grew, told.busy_children, m.stopped, m.cpu_pct, m.memory_mb, m.threads,
-            since, m.moved, m.stopped_child,
+            since, m.moved, m.stopped_child, m.cli, told.busy_kinds,
         )  # fmt: skip
-        self._told[agent] = _Told(now, now if told.grew else told.grown_at, m.stopped, m.stopped_child)
+        grown_at = now if told.grew else told.grown_at
+        self._told[agent] = _Told(now, grown_at, m.stopped, m.stopped_child, m.cli)
         return evidence
 
     def _keep_only(self, agents: Iterable[str]) -> None:
@@ -116,11 +119,12 @@ def _hold_back(told: _Told, m: Measure, now: float) -> None:
         told.since = now - m.window
     told.grew = True
     told.cpu_grew = told.cpu_grew or m.cpu_grew
-    told.busy_children = m.busy_children or told.busy_children
+    if m.busy_children:
+        told.busy_children, told.busy_kinds = m.busy_children, m.busy_kinds
 
 
 def _worth(told: _Told, m: Measure, now: float, hold: float) -> bool:
-    if (told.stopped, told.stopped_child) != (m.stopped, m.stopped_child):
+    if (told.stopped, told.stopped_child, told.cli) != (m.stopped, m.stopped_child, m.cli):
         return True
     if told.grew:
         return told.grown_at is None or now - told.grown_at >= hold

@@ -28,6 +28,7 @@ from .tmux_words import (
     Owner,
     check_agent,
     launch_words,
+    panes_of,
     read_owner,
     read_rows,
 )
@@ -217,7 +218,7 @@ class TmuxTerminals:
     def pane_of(self, agent: str) -> PaneView | None:
         """The agent's pane, None where it has none. Raises TerminalsError, also when no server answers."""
         # Asked anew each time: after a server's restart the same pane id may be another agent's.
-        return next(iter(self._views(self._ours(_panes_of(agent)))), None)
+        return next(iter(self._views(self._ours(panes_of(agent)))), None)
 
     def socket_of(self, agent: str) -> str:
         check_agent(agent)
@@ -272,7 +273,7 @@ class TmuxTerminals:
 
     def _room_for(self, agent: str) -> tuple[str, list[list[str]]]:
         """The agent's pane as tmux's target, and the commands that make it, with nothing in it yet."""
-        seen = self._awake(_panes_of(agent), ["has-session", "-t", f"={agent}"])
+        seen = self._awake(panes_of(agent), ["has-session", "-t", f"={agent}"])
         if views := self._views(self._taken(seen[0])):
             return views[0].pane, []
         if seen[-1].returncode:
@@ -329,11 +330,6 @@ class TmuxTerminals:
 
     def _views(self, lines: Sequence[str]) -> list[PaneView]:
         return [replace(row.view, socket=self.socket) for row in read_rows(lines)]
-
-
-def _panes_of(agent: str) -> list[str]:
-    """Lists the agent's pane by its label: a person may have renamed its session, or moved it to another."""
-    return ["list-panes", "-a", "-f", f"#{{==:#{{@hhmrs_agent}},{check_agent(agent)}}}", "-F", ROW_FORMAT]
 
 
 def printable(text: str) -> str:

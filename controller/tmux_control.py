@@ -19,6 +19,8 @@ from typing import cast
 from .leftovers import signed
 from .tmux_words import HUB, command_line
 
+NO_SESSION = "can't find session"
+"""What tmux says to who attaches to a session that is not there."""
 _ANSWER_LIMIT = 16 * 2**20
 """Bytes of one answer; more means that we lost count of the frames."""
 

@@ -23,16 +23,19 @@ FLEET = "@hhmrs_fleet"
 HUB = "_hub"
 """The session our control client attaches to; no agent's name can start with an underscore."""
 
+TITLE = "#{?#{e|>:#{n:pane_title},1024},(a title of more than 1024 bytes),#{pane_title}}"
+"""It may be a megabyte long, and the titles of some panes make an answer that has no end. tmux's own way to
+cut a text (`=256:`) lets pass what looks like a style."""
 # A title is whatever the agent's program says it is, so it stands last; letters keep empty fields visible.
 ROW_FORMAT = (
     "#{@hhmrs_agent} #{pane_id} #{pane_pid} t#{pane_tty}"
     " #{pane_dead} s#{pane_dead_status} g#{pane_dead_signal} n#{@hhmrs_attempt}"
     " #{session_attached} #{pane_in_mode} #{alternate_on} #{history_size}"
-    " #{cursor_x} #{cursor_y} #{window_activity} #{pid} x#{pane_title}"
+    f" #{{cursor_x}} #{{cursor_y}} #{{window_activity}} #{{pid}} i#{{insert_flag}} x{TITLE}"
 )
 WHOSE_FORMAT = f"#{{{MARK}}}/#{{{FLEET}}}/#{{pid}}/#{{start_time}}"
 """What a server says of itself; `read_owner` reads it."""
-_FIELDS = 17
+_FIELDS = 18
 _TITLE_KEPT = 256
 _SPECIAL = frozenset(b'"\\$~')
 _STRING_LIMIT = 128 * 1024 - 1
@@ -77,6 +80,12 @@ def check_agent(name: str) -> str:
     if not AGENT_NAME.match(name):
         raise TerminalsError(f"{name[:80]!r} cannot name an agent: [A-Za-z0-9][A-Za-z0-9_-]{{0,63}}")
     return name
+
+
+def panes_of(agent: str) -> list[str]:
+    """Lists the agent's pane by its label: a person may have renamed its session, or moved it to another.
+    Raises TerminalsError."""
+    return ["list-panes", "-a", "-f", f"#{{==:#{{@hhmrs_agent}},{check_agent(agent)}}}", "-F", ROW_FORMAT]
 
 
 def launch_words(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
@@ -127,7 +136,8 @@ def read_owner(line: str, socket: str) -> Owner | None:
 class Row:
     """One pane of ours in one list-panes answer. `closed`: its terminal was read to the end.
 
-    `activity`: whole seconds since the epoch of its last output. `history`: lines above the visible ones."""
+    `activity`: whole seconds since the epoch of its last output. `history`: lines above the visible ones.
+    `marked`: its launcher's mark (insert mode) was read, and so was all that was printed before it."""
 
     view: PaneView
     closed: bool
@@ -135,6 +145,7 @@ class Row:
     history: int
     activity: int
     server: int
+    marked: bool
 
 
 def read_row(line: str) -> Row | None:
@@ -143,7 +154,7 @@ def read_row(line: str) -> Row | None:
     if len(parts) != _FIELDS or not parts[0]:
         return None
     (agent, pane, pid, tty, dead, status, sig, attempt, attached, mode, alternate, history, cx, cy,
-     activity, server, title) = parts  # fmt: skip
+     activity, server, insert, title) = parts  # fmt: skip
     try:
         gone = dead == "1" or status != "s" or sig != "g"
         view = PaneView(
@@ -153,7 +164,8 @@ def read_row(line: str) -> Row | None:
             change_key=f"{pane} {pid} {history} {cx} {cy} {activity} {title}",
             title=title[1 : _TITLE_KEPT + 1], in_mode=int(mode or 0) > 0,
         )  # fmt: skip
-        return Row(view, dead == "1", alternate == "1", int(history), int(activity or 0), int(server))
+        closed, read = dead == "1", insert == "i1"
+        return Row(view, closed, alternate == "1", int(history), int(activity or 0), int(server), read)
     except ValueError:
         return None
 

@@ -16,8 +16,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ..config.fleet import ErrorRule
 from ..config.profiles import LaunchError, launch_env
-from ..healing.evidence import SessionLearned, TranscriptGrew
+from ..healing.attribute import words_of
+from ..healing.evidence import ErrorShown, SessionLearned, TranscriptGrew
+from .clock import local_now
 from .inotify import (
     IN_ATTRIB,
     IN_DELETE_SELF,
@@ -30,6 +33,7 @@ from .inotify import (
 )
 from .means import Means
 from .ports import Clock, Emit, Running, Source
+from .reset_times import read_end
 from .tails import Tail
 from .transcript_places import LATE, Place, TooMany, holds
 from .turns import Turns
@@ -57,6 +61,7 @@ class _File:
     """One file that is followed. `agents`: whose it may be; with more than one it counts for neither."""
 
     tail: Tail
+    errors: tuple[ErrorRule, ...] = ()
     agents: set[str] = field(default_factory=set)
     watch: int | None = None
     held: bool = False
@@ -76,8 +81,8 @@ class _Trail:
 
 
 class Transcripts(Source):
-    """Emits TranscriptGrew, and SessionLearned where the CLI mints its own ids. One thread, begun when the
-    first agent that has transcripts is followed; an idle file costs nothing."""
+    """Emits TranscriptGrew, ErrorShown, and SessionLearned where the CLI mints its own ids. One thread, begun
+    when the first agent that has transcripts is followed; an idle file costs nothing."""
 
     def __init__(
         self,
@@ -274,7 +279,10 @@ class Transcripts(Source):
         file = self._files.get(path)
         fresh = file is None
         if file is None:
-            file = self._files[path] = _File(Tail(path, re.compile(place.rule.counts)))
+            errors = [re.compile(rule.pattern) for rule in place.rule.errors]
+            file = self._files[path] = _File(
+                Tail(path, re.compile(place.rule.counts), errors), place.rule.errors
+            )
         if old:
             file.tail.skip()
         file.agents.add(agent)
@@ -298,16 +306,28 @@ class Transcripts(Source):
     def _look(self, file: _File) -> bool:
         """Tell whether it grew; a file that did is left alone for a moment."""
         changed = file.tail.grown()
-        if changed is None:
-            return False
-        self._hold_off(file, True)
-        self._turns.later(max(self._hold, self._held / TOLD), partial(self._arm, file))
-        if len(file.agents) == 1:
-            agent = next(iter(file.agents))
-            if agent in self._current and agent in self._trails:
+        owner = self._owner(file)
+        if changed is not None:
+            self._hold_off(file, True)
+            self._turns.later(max(self._hold, self._held / TOLD), partial(self._arm, file))
+            if owner:
                 age = min(max(0.0, time.time() - changed), OLDEST)
-                self._emit(TranscriptGrew(agent, self._clock.now() - age))
-        return True
+                self._emit(TranscriptGrew(owner, self._clock.now() - age))
+        if owner and file.tail.complaint is not None:
+            self._complain(owner, file.errors[file.tail.complaint[0]], file.tail.complaint[1])
+        return changed is not None
+
+    def _owner(self, file: _File) -> str:
+        """Whose file it is beyond doubt, if that agent is followed."""
+        agent = next(iter(file.agents)) if len(file.agents) == 1 else ""
+        return agent if agent in self._current and agent in self._trails else ""
+
+    def _complain(self, agent: str, rule: ErrorRule, found: re.Match[str]) -> None:
+        now = self._clock.now()
+        ends = re.compile(rule.resets) if rule.resets else None
+        seconds = read_end(ends, found.string, local_now()) if ends else None
+        until = now + seconds if seconds is not None else None
+        self._emit(ErrorShown(agent, now, rule.cause, words_of(found), until, "transcript"))
 
     def _noticed(self) -> None:
         assert self._inotify is not None

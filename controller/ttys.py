@@ -23,6 +23,8 @@ QUICKEST = 0.2
 """Seconds after which a terminal that spoke is listened to again, as long as few speak."""
 REARMS = 200.0
 """Terminals listened to anew per second at most: about 0.4 % of a core."""
+MANY = 500
+"""With more that speak each is heard less often: what it says is told every few seconds only (looking.py)."""
 CALM = 1.5
 """Seconds of silence, while we listened, after which a terminal speaks out of silence."""
 EAGER = 50.0
@@ -93,7 +95,8 @@ class TtyWatch:
     @property
     def pace(self) -> float:
         """Seconds for which a terminal that spoke is left alone."""
-        return max(self._quickest, self.busy / self._rearms)
+        busy = self.busy
+        return max(self._quickest, busy / self._rearms * max(1.0, busy / MANY))
 
     def watch(self, name: str, tty: str, spoke: Callable[[bool], None], gone: Callable[[], None]) -> bool:
         """Call `spoke` when the terminal at `tty` is written to (True: out of silence), `gone` once when it

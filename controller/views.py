@@ -14,15 +14,17 @@ from typing import Any
 from ..config.fleet import AgentSpec, FleetSpec
 from ..config.paths import StateDir
 from ..healing.agent import AgentState, Attempt, Incident, Phase
+from ..healing.asking import open_question
 from ..healing.detect import ages, judge
 from ..healing.explain import rule_words
+from ..healing.seats import seat_of
 from .known import KnownStates
 from .ledger import LedgerReader
 from .lock import Holder, read_holder
 from .looks import Looks
 from .timestamps import to_iso
 
-KINDS = ("beat", "output", "file", "transcript", "process")
+KINDS = ("beat", "output", "file", "transcript", "process", "cpu")
 CLOSED_SHOWN = 20
 _ENDED = frozenset({Phase.DONE, Phase.STOPPED, Phase.EXITED, Phase.ESCALATED})
 
@@ -35,6 +37,8 @@ class DaemonView:
     version: str
     ready: bool
     config: str
+    stopped: bool = False
+    """Its process is stopped (state T): what is shown is the last known state, and nobody is healed."""
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -80,7 +84,8 @@ class AgentView:
 
     `rule` says why it is in its phase, `quick_look_s` how long a spell without progress has lasted once the
     quick look has noticed it, else None; `pane_title` is what its pane calls itself, hostile text.
-    `stage` is where a recovery stands, `next` the strategy under way and the time its stage ends."""
+    `stage` is where a recovery stands, `next` the strategy under way and the time its stage ends; `asks` the
+    ancestor that is asked for the next step, and until when it may answer."""
 
     id: str
     parent: str | None
@@ -112,14 +117,18 @@ class AgentView:
     task_text: str | None
     stage: str | None
     next: Mapping[str, str | None] | None
+    asks: Mapping[str, str | None] | None
     limited_until: str | None
     bad_letters: int
+    held_back: tuple[Mapping[str, str | None], ...]
     orphan: bool = False
 
     def as_json(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in self.__slots__ if name != "orphan"}
         plain["evidence"] = dict(self.evidence)
         plain["next"] = dict(self.next) if self.next else None
+        plain["held_back"] = [dict(hold) for hold in self.held_back]
+        plain["asks"] = dict(self.asks) if self.asks else None
         return plain | ({"orphan": True} if self.orphan else {})
 
 
@@ -178,6 +187,8 @@ def fleet_view(
 
     Raises LedgerError when there is a ledger that cannot be read."""
     holder = read_holder(state_dir)
+    if holder is not None and holder.clock is not None:
+        now = holder.now()  # what the book holds are times by the daemon's clock, whatever the wall's says
     if spec is not None and holder is not None:
         spec = Looks(holder.quick_look).applied(spec)
     own = reader is None
@@ -228,7 +239,9 @@ def _by_family(names: Iterable[str], book: _Book) -> list[str]:
 
 def _daemon(holder: Holder, now: float) -> DaemonView:
     uptime = round(max(0.0, now - holder.started_at), 3)
-    return DaemonView(holder.pid, uptime, holder.mode, holder.version, holder.ready, holder.config)
+    return DaemonView(
+        holder.pid, uptime, holder.mode, holder.version, holder.ready, holder.config, holder.is_stopped()
+    )
 
 
 def _agent(
@@ -271,8 +284,10 @@ def _agent(
         task_text=task.text if task else None,
         stage=state.recovery.stage.value if state.recovery else None,
         next=_next(state),
+        asks=_asks(state),
         limited_until=_stamp(state.limited_until),
         bad_letters=state.bad_letters,
+        held_back=tuple({"by": h.by, "why": h.why, "since": _stamp(h.since)} for h in state.held_back),
         orphan=orphan,
     )
 
@@ -280,7 +295,7 @@ def _agent(
 def _seat(state: AgentState, spec: AgentSpec | None, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Profile and model it runs on: by the file, else as the book last saw it start."""
     if spec and spec.seats:
-        seat = spec.seats[state.seat if state.seat < len(spec.seats) else 0]
+        seat = seat_of(state, spec)
         return seat.profile.name, seat.model
     return row.get("profile"), row.get("model")
 
@@ -290,6 +305,11 @@ def _next(state: AgentState) -> dict[str, str | None] | None:
     if recovery is None:
         return None
     return {"strategy": recovery.strategy.value if recovery.strategy else "start", "at": _stamp(recovery.due)}
+
+
+def _asks(state: AgentState) -> dict[str, str | None] | None:
+    asked = open_question(state)
+    return None if asked is None else {"agent": asked.ancestor, "until": _stamp(asked.until)}
 
 
 def _finite(value: float | None) -> float | None:

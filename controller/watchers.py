@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ..config.fleet import ScreenRule
+from ..config.fleet import ExitRule, ScreenRule
+from .inquests import Inquests
 from .launching import Report
 from .means import Means
 from .observer import Observer
@@ -38,9 +39,10 @@ class Watchers:
         self._on_server_lost = on_server_lost
         # One descriptor hears the terminals of all servers, and one allowance bounds what all looks cost.
         self._ttys = TtyWatch(loop)
+        self._inquests = Inquests(clock)
         self._make = partial(
             Observer, emit=emit, clock=clock, loop=loop, period=period, late=late, report=report, tmux=tmux,
-            ttys=self._ttys, looks=Budget(lambda: self._ttys.busy),
+            ttys=self._ttys, looks=Budget(lambda: self._ttys.busy), inquests=self._inquests,
         )  # fmt: skip
         self._observers: dict[str, Observer] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
@@ -60,6 +62,7 @@ class Watchers:
         await asyncio.gather(*self._starting.values(), return_exceptions=True)
         await asyncio.gather(*(observer.stop() for observer in self._observers.values()))
         self._ttys.close()
+        self._inquests.close()
         self._at.clear()
 
     def watch(
@@ -69,6 +72,7 @@ class Watchers:
         who: Identity,
         *,
         screens: Sequence[ScreenRule] = (),
+        exits: Sequence[ExitRule] = (),
         primed: bool = False,
         socket: str = "",
     ) -> None:
@@ -78,7 +82,13 @@ class Watchers:
         if self._at.get(agent, home) != home:
             self.unwatch(agent)
         self._at[agent] = home
-        self._observer(home).watch(agent, attempt, who, screens=screens, primed=primed)
+        self._observer(home).watch(agent, attempt, who, screens=screens, exits=exits, primed=primed)
+
+    def rest(self, agent: str) -> None:
+        """Its process is over; who sits at its pane is told all the same."""
+        home = self._at.get(agent)
+        if home is not None:
+            self._observers[home].rest(agent)
 
     def unwatch(self, agent: str) -> None:
         home = self._at.pop(agent, None)
@@ -93,7 +103,8 @@ class Watchers:
 
     def means(self) -> tuple[Means, ...]:
         """How each server is looked at, equal ones once."""
-        return tuple(dict.fromkeys(m for observer in self._observers.values() for m in observer.means()))
+        looked = dict.fromkeys(m for observer in self._observers.values() for m in observer.means())
+        return (*looked, self._inquests.means())
 
     def _observer(self, socket: str) -> Observer:
         if socket not in self._observers:

@@ -2,7 +2,9 @@
 
 Certain is it in two cases. One agent's process has the file open for writing only, and between the looks its
 position in it moved. Or between the looks every process of all other agents neither read nor wrote a byte, of
-whatever kind, so that one is left. In doubt nobody wrote it: a process that came, went or hides is doubt."""
+whatever kind, so that one is left, and that one gave the disk something to keep: a person may have written as
+well, and bytes for a terminal are no file. In doubt nobody wrote it: a process that came, went or hides is
+doubt, and so is a file system of which the kernel counts nothing, such as tmpfs."""
 
 from __future__ import annotations
 
@@ -25,6 +27,8 @@ MOST_AGENTS = 16
 MOST_PROCESSES = 200
 MOST_FILES = 100
 """Per agent and per process: what has more cannot be told apart in good time, and is doubt."""
+PROVED_FOR = 5.0
+"""Seconds for which it is known of somebody that it wrote to a file."""
 _WRITE_ONLY = os.O_WRONLY
 _Process = tuple[int, bytes]
 _File = tuple[int, int]
@@ -46,6 +50,46 @@ class Writers:
         self._trees = trees
         self._looks: dict[str, _Look] = {}
         self._at: dict[str, int] = {}
+        # Of agents further out. Their own, for a look that answers one question must not spoil the other's.
+        self._outer: dict[str, tuple[float, _Look]] = {}
+        self._proved: dict[str, dict[_File, float]] = {}
+        """Agent further out -> file -> when it was seen to have written to it."""
+
+    def by_others(self, agents: Collection[str], path: str, every: float) -> bool:
+        """Whether one of these agents wrote to that file of late, for certain: by its position in it.
+
+        They are looked at again after `every` seconds, at once if one of them had the file open."""
+        if not agents or len(agents) > MOST_AGENTS:
+            return False
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return False
+        file = found.st_dev, found.st_ino
+        now = time.monotonic()
+        due = [agent for agent in agents if self._is_due(agent, file, now - every)]
+        if due:
+            trees = self._trees(due)
+            for agent in due:
+                self._look_out(agent, trees.get(agent, ()), now)
+        return any(file in self._proved.get(agent, ()) for agent in agents)
+
+    def _is_due(self, agent: str, file: _File, since: float) -> bool:
+        last = self._outer.get(agent)
+        if last is None or last[0] <= since:
+            return True
+        proved = file in self._proved.get(agent, ())
+        return not proved and any(opened == file for _, _, opened in last[1].places)
+
+    def _look_out(self, agent: str, pids: Collection[int], now: float) -> None:
+        """One proof counts for a while: the same change may be told in several words."""
+        _, before = self._outer.get(agent, (now, None))
+        look = _look(pids)
+        self._outer[agent] = now, look
+        known = self._proved.get(agent, {})
+        proved = {file: at for file, at in known.items() if at > now - PROVED_FOR}
+        proved |= {file: now for file in {f for _, _, f in look.places} if _wrote(file, before, look)}
+        self._proved[agent] = proved
 
     def who(self, agents: Collection[str], written: Sequence[str]) -> dict[str, str]:
         """Each agent that wrote to one of these files (newest last) since the last look: the newest such.
@@ -137,15 +181,16 @@ def _rested(before: _Look | None, now: _Look) -> bool:
 
 
 def _stirred(before: _Look | None, now: _Look) -> bool:
-    """Whether one of its processes is known to have written something."""
+    """Whether one of its processes is known to have written something for a disk."""
     if before is None or before.moved is None or now.moved is None:
         return False
-    return any(_bytes_out(moved) > _bytes_out(before.moved.get(who, b"")) for who, moved in now.moved.items())
+    return any(_kept(moved) > _kept(before.moved.get(who, b"")) for who, moved in now.moved.items())
 
 
-def _bytes_out(moved: bytes) -> int:
+def _kept(moved: bytes) -> int:
+    """Bytes for a disk, those of children that ended included; 0 where the kernel does not say."""
     fields = moved.split()
-    return int(fields[3]) if len(fields) > 3 else 0
+    return int(fields[11]) if len(fields) > 11 else 0
 
 
 def _look(pids: Collection[int]) -> _Look:

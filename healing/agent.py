@@ -29,6 +29,8 @@ HELD = frozenset({Phase.PAUSED, Phase.STOPPED, Phase.DONE, Phase.ESCALATED})
 """Phases that only a person (or the parent) ends; they persist across daemons."""
 TIMED = frozenset({Phase.STARTING, Phase.WORKING, Phase.STALLED, Phase.LOOPING})
 """Phases in which silence and want of progress count; in no other are they ever a time-out."""
+TYPED_KEPT = 4
+"""Texts that were typed and are remembered."""
 
 
 class Strategy(StrEnum):
@@ -37,6 +39,16 @@ class Strategy(StrEnum):
     RESTART = "restart"
     REASSIGN = "reassign"
     ESCALATE = "escalate"
+
+
+class NudgeStep(StrEnum):
+    """What a nudge is made of, from what disturbs least; four of them have a flag of the policy's name."""
+
+    CLOSE_DIALOG = "close_dialog"
+    FORCE_UPDATE = "force_update"
+    CLEAR_STUCK_TASKS = "clear_stuck_tasks"
+    AUTO_RESET = "auto_reset"
+    RESCUE = "rescue"
 
 
 class Stage(StrEnum):
@@ -70,6 +82,52 @@ class Attempt:
     seat: int = 0
     manual: bool = False
     level: int = 1
+    free: bool = False
+    """It cost no budget, or what it cost was given back."""
+    lived: float | None = None
+    """Seconds that its process lived, if it ended by itself before anything was proved."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """For now nothing is done about the agent by itself: so says the guard `by`, since engine time."""
+
+    by: str
+    why: str
+    since: float
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The cascade that an incident is part of: agents that fail of one `cause` (see cascade.py).
+
+    `scope`: what they have in common, in words; `opened`: engine time; `tries`: how often somebody was let go
+    to try, in vain."""
+
+    id: str
+    cause: str
+    scope: str
+    opened: float
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question put to an ancestor agent (`decider: parent`): which step is next? See asking.py.
+
+    `until`: engine time at which the policy decides instead. `n`: its number in the incident, `level` the
+    level of the step. `issued`: the alert was handed out. `strategy`: the answer, and `by` whose it is.
+    `over`: why the policy decides after all. `passed`: whom it was put to before."""
+
+    ancestor: str
+    until: float
+    n: int = 1
+    level: int = 1
+    issued: bool = False
+    strategy: Strategy | None = None
+    by: str = ""
+    over: str = ""
+    passed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +147,22 @@ class Incident:
     closed: float | None = None
     observed: bool = False
     """`mode: observe`: what would have been done was written down."""
+    until: float | None = None
+    """Engine time at which the limit ends that its cause is; None once that was waited for. See
+    provider_limits.py."""
+    asked: Asked | None = None
+    questions: int = 0
+    """How many steps of it an ancestor was asked about."""
+    shared: Shared | None = None
+    """What it is part of, as long as that is not over: a person hears of that alone."""
+
+
+@dataclass(frozen=True)
+class HandSeat:
+    """A seat that a person named and the fleet file does not list (see seats.py)."""
+
+    profile: str
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +185,33 @@ class Recovery:
     order: str | None = None
     ended: bool = False
     began: float = 0.0
+    by: str = ""
+    """The ancestor that chose it, when one was asked."""
     from_seat: int = 0
+    hand: HandSeat | None = None
+    """It will run on this, in place of the file's `seat`."""
+    from_hand: HandSeat | None = None
+    longer: float = 1.0
+    """How many times as long it may take there as on the seat before."""
+    told: bool = False
+    """That it is started was written down."""
+
+
+@dataclass(frozen=True)
+class Nudging:
+    """A nudge under way; see nudges.py. `left`: the steps still to take, the first of them `issued` once it
+    was handed out. `again`: that was by a daemon which did not live to hear of it. `due`: engine time before
+    which the next one is not taken. `taken`: how many of them did something. `gentle`: it is the quick
+    look's, and no incident's. Each step's action is known by `key` and the step."""
+
+    key: str
+    left: tuple[NudgeStep, ...]
+    reason: str = ""
+    due: float = 0.0
+    issued: bool = False
+    again: bool = False
+    taken: int = 0
+    gentle: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +234,16 @@ class Trace:
     transcript: float | None = None
     process: float | None = None
     cpu: float | None = None
+    connection: float | None = None
+
+
+@dataclass(frozen=True)
+class Chore:
+    """Children of one command line (`kind` stands for it) at work: when the first of them began, or the spell
+    in which nothing else moves, if that is later. Engine time. See chores.py."""
+
+    kind: int
+    since: float
 
 
 @dataclass(frozen=True)
@@ -156,14 +266,37 @@ class Pauses:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """An error that it tells of while it lives (evidence.ErrorShown), until it shows it no more: `cause` of
+    contract.md section 5, `line` a quotation, `source` who read it: screen or transcript."""
+
+    cause: str
+    line: str
+    at: float
+    source: str = "screen"
+
+
+@dataclass(frozen=True)
+class Tending:
+    """Its `children` recover: since engine time `since` its own silence does not count. See hierarchy.py."""
+
+    since: float
+    children: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class AgentState:
     id: str
     phase: Phase = Phase.STARTING
     since: float = 0.0
     attempt: int = 0
     seat: int = 0
+    hand: HandSeat | None = None
+    """It runs on this, in place of the file's `seat`."""
     restarts: int = 0
     reassigns: int = 0
+    waits: int = 0
+    """Attempts that followed a wait for a limit's end, and spent nothing of the two; refilled with them."""
     nudges: int = 0
     """Incidents that began with a nudge since the budgets were last full; bounded like the restarts."""
     pid: int | None = None
@@ -184,9 +317,17 @@ class AgentState:
     ready: bool = False
     trace: Trace = field(default_factory=Trace)
     last_life: float = 0.0
+    last_shown: float = 0.0
+    """Life other than an open connection, which counts only for `tool_timeout` after it."""
     last_progress: float = 0.0
     last_solid: float = 0.0
     """Progress other than output; output alone counts only for `progress_timeout` after it."""
+    last_apart: float = 0.0
+    """Progress other than output and a child's work."""
+    chores: tuple[Chore, ...] = ()
+    """The children at work since then, by command line; the newest last."""
+    overlong: float = 0.0
+    """Since when the children work that are at it now and count no more; 0: there are none."""
     progress_kind: str = ""
     quick_looked: float | None = None
     """When the gentle look of this spell without progress was taken; progress ends the spell."""
@@ -203,15 +344,22 @@ class AgentState:
     healthy_since: float | None = None
     checkpoint: int = 0
     resumable: bool = False
+    unsaved: str = ""
+    """What of its workspace is not in the newest snapshot, in words; "" when all is."""
     session: str | None = None
     attached: bool = False
+    visited: float = 0.0
+    """Until when a person was attached last, and is no more."""
     screen: str = ""
-    """What its screen showed last, by the profile's rules: waiting limited busy idle, or none."""
+    """What its screen showed last, by its profile: waiting limited busy idle, `dialog NAME`, or none."""
     flips: tuple[float, ...] = ()
     """When its screen changed its phase, the two newest times: one that flaps is not followed more often."""
     flip_held: bool = False
     """Its screen asks for another phase, and has changed it too often of late; decide follows it in time."""
     limited_until: float | None = None
+    trouble: Trouble | None = None
+    cli: str = ""
+    """Where its CLI runs under a shell: `there` or `gone`, with the shell in its place (ProcessMeasured)."""
     before_unknown: Phase | None = None
     incidents: int = 0
     """How many incidents this agent has had; makes their ids."""
@@ -219,6 +367,7 @@ class AgentState:
     """How many tasks this agent was given; makes their ids."""
     bad_letters: int = 0
     errand: Errand | None = None
+    nudging: Nudging | None = None
     undead: bool = False
     """Its process tree would not die: nothing may be started in its place."""
     typed_at: float = 0.0
@@ -231,6 +380,11 @@ class AgentState:
     """Bytes that its process tree has read and written; None when nobody can tell."""
     beats: int = 0
     """How many beats this agent has sent."""
+    deciders: tuple[str, ...] = ()
+    """Its ancestors that could answer a question now, from its parent upward; see hierarchy.py."""
+    tending: Tending | None = None
+    held_back: tuple[Hold, ...] = ()
+    """Why its incident is left alone for now; see holding.py."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..config.fleet import AgentSpec
+from .pacing import for_provider
+from .provider_limits import BACKS_OFF
+from .seats import raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +20,10 @@ class Bound:
 
 
 def worst_case(spec: AgentSpec, cause: str = "stalled") -> Bound:
-    """The bound for one cause: detection + nudge + every attempt with its backoff, kill and proof."""
-    policy = spec.policy
+    """The bound for one cause: detection + nudge + every attempt with its backoff, kill and proof.
+
+    With a `reassign_timeout_factor` all of it is counted as on another seat, where it may take longest."""
+    policy = raised(spec.policy)
     ladder = policy.recovery.get(cause, ())
     timed = cause in ("stalled", "looping")
     lines: list[str] = []
@@ -29,6 +34,9 @@ def worst_case(spec: AgentSpec, cause: str = "stalled") -> Bound:
         total += seconds
         lines.append(f"{seconds:8.1f} s  {words}")
 
+    if spec.policy.reassign_timeout_factor > 1.0:
+        factor = f"{spec.policy.reassign_timeout_factor:g} times as long"
+        lines.append(f"{'':>10}  times as on another seat, {factor}")
     if cause == "stalled":
         add(policy.silence, f"silence: {policy.heartbeat_interval:g} s x {policy.missed_heartbeats}")
     elif cause == "looping":
@@ -48,7 +56,13 @@ def worst_case(spec: AgentSpec, cause: str = "stalled") -> Bound:
         steps = [
             min(backoff.max, backoff.initial * backoff.factor ** min(k, 64)) for k in range(attempts - 1)
         ]
+        if cause in BACKS_OFF:
+            steps = [for_provider(k, backoff) for k in range(attempts)]
         add(sum(steps) * (1 + backoff.jitter), "backoff, with jitter")
+    asked = attempts + (timed and "nudge" in ladder)
+    if spec.decider == "parent" and spec.parent is not None and asked:
+        words = f"{asked} times an ancestor is asked first, {policy.decide_within:g} s to answer"
+        add(asked * policy.decide_within, words)
     return Bound(cause, total, tuple(lines))
 
 

@@ -7,12 +7,19 @@ the new state before it is done; a step already handed out is not handed out aga
 from __future__ import annotations
 
 from ..config.fleet import AgentSpec
-from .actions import Action, ClearGround, ClearMarker, EndTree, Escalate, Nudge, StartAttempt
-from .agent import HELD, AgentState, Happening, Incident, Phase, Recovery, Stage, Strategy
+from . import nudges
+from .actions import Action, ClearGround, ClearMarker, EndTree, Escalate, StartAttempt
+from .agent import AgentState, Errand, Happening, Incident, Phase, Recovery, Stage, Strategy
+from .asking import answer_due, counsel
 from .detect import awaited, limits, noticed
+from .endings import found_out
 from .flapping import flipped, follow_screen, held_until, may_flip, unheard, wants_flip
+from .foreseen import climb
+from .holding import HANDS_OFF, hold_ends
 from .ladder import Rung, delay_before, next_rung
+from .provider_limits import free, limit_over, spent_wait
 from .replacing import replace
+from .seats import in_force, seat_of, seated, timeouts
 from .transitions import (
     Change,
     add_attempt,
@@ -27,28 +34,26 @@ from .transitions import (
     settle,
 )
 
-HANDS_OFF = HELD | {Phase.UNKNOWN, Phase.WAITING, Phase.LIMITED}
-"""Phases in which nothing is done by itself."""
-RESCUE = (
-    "You seem to have stopped. Look at what is already done, then go on with your task now; "
-    "do not answer this message, do the next piece of work."
-)
-
 
 def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """What is due for this agent at `now`. An incident that opens is left at that: the guards hear of it
     before anything is done about it, and it is due at once again."""
+    spec = in_force(s, spec)
     change = _errand(s)
     change = change.then(_late_flip(change.state, spec, now))
     change = change.then(_detect(change.state, spec, now))
     if change.state.incident is not None and s.incident is None:
         return change
     change = change.then(_recovery(change.state, spec, now))
+    s = change.state
+    if s.nudging is not None:
+        change = change.then(nudges.go_on(s, spec, now, resting=_hands_off(s)))
     return change.then(_quiet_times(change.state, spec, now))
 
 
 def due(s: AgentState, spec: AgentSpec) -> float | None:
     """Engine time at which `decide` may next have something to say; None: not before new evidence."""
+    spec = in_force(s, spec)
     times: list[float] = []
     if s.errand and not s.errand.issued:
         return 0.0
@@ -57,11 +62,18 @@ def due(s: AgentState, spec: AgentSpec) -> float | None:
             if not s.recovery.issued:
                 return 0.0
         elif not _resting(s, s.recovery):
-            times.append(s.recovery.due if s.recovery.issued or s.recovery.stage is Stage.BACKOFF else 0.0)
+            waits = s.recovery.issued or s.recovery.stage is Stage.BACKOFF
+            times.append(max(s.recovery.due, _let_go_at(s, spec)) if waits else 0.0)
     elif s.incident and not (_hands_off(s) or s.incident.observed):
-        return 0.0
+        # A hold that is over by time alone stays on record: it must not hide the wait for an answer.
+        next_step = max(hold_ends(s, spec, planning=True) or 0.0, answer_due(s, spec))
+        if not next_step:
+            return 0.0
+        times.append(next_step)
+    if s.nudging and (at := nudges.due(s, spec, resting=_hands_off(s))) is not None:
+        times.append(at)
     times += [t for t in awaited(s, limits(s, spec)) if t is not None]
-    if s.healthy_since is not None and (s.restarts or s.reassigns or s.nudges) and not s.incident:
+    if s.healthy_since is not None and _spent(s) and not s.incident:
         times.append(s.healthy_since + spec.policy.stable_after)
     if s.phase is Phase.LIMITED and s.limited_until is not None:
         times.append(s.limited_until if may_flip(s, s.limited_until, spec) else held_until(s, spec))
@@ -78,7 +90,16 @@ def _resting(s: AgentState, recovery: Recovery) -> bool:
 
 
 def _hands_off(s: AgentState) -> bool:
+    if s.phase is Phase.UNKNOWN and s.incident is not None and s.incident.cause == "deadline":
+        return False  # a person is told; that touches nothing of an agent that nobody can see
     return s.phase in HANDS_OFF or s.attached or unheard(s)
+
+
+def _let_go_at(s: AgentState, spec: AgentSpec) -> float:
+    """Until when its next recovery does not begin by itself (engine time); 0.0: it is not held back."""
+    if not s.held_back or (s.recovery and (s.recovery.order or s.recovery.stage is not Stage.BACKOFF)):
+        return 0.0
+    return hold_ends(s, spec)
 
 
 def _errand(s: AgentState) -> Change:
@@ -88,11 +109,16 @@ def _errand(s: AgentState) -> Change:
     reason = s.incident.detail if s.incident else "a person asked for it"
     incident = s.incident.id if s.incident else ""
     actions: dict[str, Action] = {
-        "escalate": Escalate(s.id, errand.key, incident, reason),
+        "escalate": Escalate(s.id, errand.key, incident, reason, quiet=_told_of(s, errand)),
         "clear_marker": ClearMarker(s.id, errand.key),
         "end_tree": EndTree(s.id, errand.key, s.attempt),
     }
     return Change(replace(s, errand=replace(errand, issued=True)), (), (actions[errand.kind],))
+
+
+def _told_of(s: AgentState, errand: Errand) -> bool:
+    """Whether the person was told already: of the cascade that its incident is part of."""
+    return errand.order is None and s.incident is not None and s.incident.shared is not None
 
 
 def _late_flip(s: AgentState, spec: AgentSpec, now: float) -> Change:
@@ -105,7 +131,7 @@ def _late_flip(s: AgentState, spec: AgentSpec, now: float) -> Change:
 def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change:
     found, without = noticed(s, spec, now)
     if found is None:
-        return _gentle(s, now, without)
+        return _gentle(s, spec, now, without)
     if found.name == "deadline":
         return _past_deadline(s, now, found.detail)
     opened = open_incident(s, now, found.name, found.cause, found.detail)
@@ -122,14 +148,26 @@ def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change:
     return opened.noting(note).then(enter(opened.state, phase, now, found.detail))
 
 
-def _gentle(s: AgentState, now: float, without: float | None) -> Change:
-    """A spell without progress, `without` seconds long: the gentle look, once per spell. It changes no phase
-    and touches nothing; gentle actions, where a policy has them, belong here."""
+def _gentle(s: AgentState, spec: AgentSpec, now: float, without: float | None) -> Change:
+    """A spell without progress, `without` seconds long: the gentle look and the gentle steps of a nudge, once
+    per spell. It changes no phase, opens no incident and spends nothing."""
     if without is None or s.quick_looked is not None:
         return Change(s)
-    since, last = s.last_progress, s.progress_kind or None
-    note = event(s, "agent_quick_look", now, since=since, seconds=round(without, 3), last_progress=last)
-    return Change(replace(s, quick_looked=now), (note,))
+    plan, observes = nudges.steps(s, spec, gentle=True), spec.policy.mode == "observe"
+    note = event(
+        s,
+        "agent_quick_look",
+        now,
+        since=s.last_progress,
+        seconds=round(without, 3),
+        last_progress=s.progress_kind or None,
+        steps=[*map(str, plan)],
+        observed=observes,
+    )
+    s = replace(s, quick_looked=now)
+    if plan and not observes:
+        s = nudges.begun_gently(s, plan, f"no progress for {without:.0f} s", now)
+    return Change(s, (note,))
 
 
 def _past_deadline(s: AgentState, now: float, detail: str) -> Change:
@@ -156,7 +194,7 @@ def _recovery(s: AgentState, spec: AgentSpec, now: float) -> Change:
     if recovery.stage in (Stage.BACKOFF, Stage.VERIFYING) and _resting(s, recovery):
         return Change(s)
     if recovery.stage is Stage.BACKOFF:
-        if now < recovery.due:
+        if now < max(recovery.due, _let_go_at(s, spec)):
             return Change(s)
         if spec.policy.mode == "observe" and recovery.order is None:
             # The file was changed while it waited: from now on nothing is done.
@@ -167,7 +205,7 @@ def _recovery(s: AgentState, spec: AgentSpec, now: float) -> Change:
     if recovery.stage is Stage.STARTING:
         return _start(s, recovery, spec, now)
     if not recovery.issued:
-        return Change(replace(s, recovery=replace(recovery, issued=True)), (), (_nudge(s, recovery),))
+        return Change(replace(s, recovery=replace(recovery, issued=True)))
     if now >= recovery.due:
         return _unproved(s, recovery, spec, now)
     return Change(s)
@@ -176,24 +214,36 @@ def _recovery(s: AgentState, spec: AgentSpec, now: float) -> Change:
 def _next(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """An open incident with nothing under way: take the next rung."""
     incident = s.incident
-    if incident is None or _hands_off(s) or incident.observed:
+    if incident is None or _hands_off(s) or incident.observed or now < hold_ends(s, spec, planning=True):
         return Change(s)
     rung = next_rung(s, incident, spec)
     if spec.policy.mode == "observe":
+        nudge = rung.strategy is Strategy.NUDGE
+        more: dict[str, object] = {"steps": [*map(str, nudges.steps(s, spec))]} if nudge else {}
+        more["ladder"] = [[step.strategy, step.level, step.after] for step in climb(s, incident, spec)]
         note = event(
-            s, "agent_observed", now, strategy=rung.strategy.value, level=rung.level, reason=rung.why
+            s, "agent_observed", now, strategy=rung.strategy.value, level=rung.level, reason=rung.why, **more
         )
         return Change(replace(s, incident=replace(incident, observed=True)), (note,))
-    change = _rise(s, incident, rung, now)
+    asked = counsel(s, incident, rung, spec, now)
+    change, s = asked.change, asked.change.state
+    if asked.rung is None or s.incident is None:
+        return change
+    rung, incident = asked.rung, s.incident
+    change = change.then(_rise(s, incident, rung, now))
     if rung.strategy is Strategy.ESCALATE:
         return change.then(give_up(change.state, now, rung.why))
     wait = 0.0
     if rung.strategy is not Strategy.NUDGE:
         wait = delay_before(incident, spec.policy.backoff, incident.id)
     key = f"{s.id}/{s.attempt}/{incident.id}/{len(incident.attempts) + 1}"
-    recovery = Recovery(rung.strategy, Stage.BACKOFF, key, rung.seat, due=now + wait, level=rung.level)
+    hand = None if rung.strategy is Strategy.REASSIGN else s.hand
+    recovery = Recovery(
+        rung.strategy, Stage.BACKOFF, key, rung.seat, now + wait, level=rung.level, hand=hand, by=asked.by
+    )
     state = replace(change.state, recovery=recovery)
-    return change.then(_begin(state, recovery, spec, now) if wait == 0.0 else Change(state))
+    at_once = wait == 0.0 and now >= hold_ends(state, spec)
+    return change.then(_begin(state, recovery, spec, now) if at_once else Change(state))
 
 
 def _rise(s: AgentState, incident: Incident, rung: Rung, now: float) -> Change:
@@ -232,28 +282,21 @@ def _begin(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Ch
     manual = recovery.order is not None
     strategy = recovery.strategy
     if strategy is Strategy.NUDGE and s.incident:
-        proof_due = now + spec.policy.verify_within
-        stage = replace(recovery, stage=Stage.VERIFYING, due=proof_due, began=now, issued=True)
-        s = replace(s, incident=replace(s.incident, nudged=True), nudges=s.nudges + (not manual))
-        s = add_attempt(s, now, stage, manual=manual)
-        assert s.recovery is not None
-        note = counted(
-            s,
-            "hhmrs_nudge",
-            now,
-            s.incident.detail if s.incident else "",
-            n=s.recovery.n,
-            strategy="nudge",
-            attempt=s.attempt,
-            seat=s.seat,
-            cause=s.incident.cause if s.incident else "unknown",
-        )
-        entered = enter(s, Phase.RECOVERING, now, "nudge")
-        return Change(entered.state, (note, *entered.happenings), (_nudge(s, s.recovery),))
-    stage = replace(recovery, stage=Stage.CLEARING, issued=False, due=0.0, ended=True, from_seat=s.seat)
+        return _begin_nudge(s, s.incident, recovery, spec, now)
+    stage = replace(
+        recovery,
+        stage=Stage.CLEARING,
+        issued=False,
+        due=0.0,
+        ended=True,
+        from_seat=s.seat,
+        from_hand=s.hand,
+    )
     s = add_attempt(s, now, stage, manual=manual)
     if not manual:
-        if strategy is Strategy.REASSIGN:
+        if s.incident and free(s, s.incident, spec) and strategy is not Strategy.REASSIGN:
+            s = spent_wait(s)
+        elif strategy is Strategy.REASSIGN:
             s = replace(s, reassigns=s.reassigns + 1)
         else:
             s = replace(s, restarts=s.restarts + 1)
@@ -262,10 +305,39 @@ def _begin(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Ch
     return change.then(_clear(change.state, change.state.recovery))
 
 
+def _begin_nudge(
+    s: AgentState, incident: Incident, recovery: Recovery, spec: AgentSpec, now: float
+) -> Change:
+    """Nothing is ended for it and no budget is spent; what it is made of is decided now."""
+    manual, plan = recovery.order is not None, nudges.steps(s, spec)
+    proof_due = now + spec.policy.verify_within
+    stage = replace(recovery, stage=Stage.VERIFYING, due=proof_due, began=now, issued=True)
+    s = replace(s, incident=replace(incident, nudged=True), nudges=s.nudges + (not manual))
+    s = add_attempt(s, now, stage, manual=manual)
+    if not plan or s.recovery is None:
+        return end_attempt(s, now, ok=False, why=nudges.NOTHING)
+    reason = _reason(s, recovery)
+    note = counted(
+        s,
+        "hhmrs_nudge",
+        now,
+        reason,
+        n=s.recovery.n,
+        strategy="nudge",
+        attempt=s.attempt,
+        seat=s.seat,
+        cause=incident.cause,
+        steps=[*map(str, plan)],
+    )
+    s = nudges.begun(s, plan, recovery.key, reason, now)
+    return Change(s, (note,)).then(enter(s, Phase.RECOVERING, now, "nudge"))
+
+
 def _clear(s: AgentState, recovery: Recovery) -> Change:
     strategy = recovery.strategy.value if recovery.strategy else "start"
     why = s.incident.detail if s.incident else "start"
-    action = ClearGround(s.id, recovery.key, s.attempt, strategy, why)
+    cause = s.incident.cause if s.incident else ""
+    action = ClearGround(s.id, recovery.key, s.attempt, strategy, why, cause)
     return Change(replace(s, recovery=replace(recovery, issued=True)), (), (action,))
 
 
@@ -278,16 +350,25 @@ def _start(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Ch
         if "restart" not in ladder and recovery.order is None:
             return end_attempt(s, now, ok=False, why="there is nothing to resume from")
         strategy = Strategy.RESTART
-    recovery = replace(recovery, strategy=strategy, issued=True)
+    told = recovery.told
+    recovery = replace(recovery, strategy=strategy, issued=True, told=True)
     if incident and strategy:
         attempts = tuple(replace(a, strategy=strategy) if a.n == recovery.n else a for a in incident.attempts)
         s = replace(s, incident=replace(incident, attempts=attempts))
     s = replace(s, recovery=recovery)
     word = strategy.value if strategy else "start"
     why = incident.detail if incident else "start"
-    action = StartAttempt(s.id, recovery.key, s.attempt, s.seat, word, why)
-    notes = (_retry_note(s, spec, now, recovery, why),) if strategy else ()
-    return Change(s, notes, (action,))
+    action = StartAttempt(s.id, recovery.key, s.attempt, s.seat, word, why, s.hand)
+    if strategy is None or told:
+        return Change(s, (), (action,))  # a daemon that came after hands it out again: no other attempt
+    note = _retry_note(s, spec, now, recovery, _reason(s, recovery))
+    return Change(s, (note, *_more_time(s, spec, now, recovery)), (action,))
+
+
+def _reason(s: AgentState, recovery: Recovery) -> str:
+    """Why this is tried, with whoever chose it."""
+    detail = s.incident.detail if s.incident else "start"
+    return f"{detail}; chosen by {recovery.by}" if recovery.by else detail
 
 
 def _retry_note(s: AgentState, spec: AgentSpec, now: float, recovery: Recovery, why: str) -> Happening:
@@ -299,9 +380,10 @@ def _retry_note(s: AgentState, spec: AgentSpec, now: float, recovery: Recovery, 
         "seat": s.seat,
         "cause": s.incident.cause if s.incident else "unknown",
         "manual": recovery.order is not None,
+        "decided_by": recovery.by or None,
     }
     if recovery.strategy is Strategy.REASSIGN:
-        old, new = spec.seats[recovery.from_seat], spec.seats[s.seat]
+        old, new = seated(spec, recovery.from_seat, recovery.from_hand), seat_of(s, spec)
         fields |= {
             "old_profile": old.profile.name,
             "old_model": old.model,
@@ -311,8 +393,14 @@ def _retry_note(s: AgentState, spec: AgentSpec, now: float, recovery: Recovery, 
     return counted(s, f"hhmrs_{strategy}", now, why, **fields)
 
 
-def _nudge(s: AgentState, recovery: Recovery) -> Nudge:
-    return Nudge(s.id, recovery.key, s.attempt, RESCUE)
+def _more_time(s: AgentState, spec: AgentSpec, now: float, recovery: Recovery) -> tuple[Happening, ...]:
+    """Told after the reassign that led to it, so that both are settled by the same outcome."""
+    if recovery.longer == 1.0 or recovery.strategy is not Strategy.REASSIGN:
+        return ()
+    new = timeouts(spec.policy)
+    old = {name: round(seconds / recovery.longer, 6) for name, seconds in new.items()}
+    why = f"on another seat it may take {recovery.longer:g} times as long"
+    return (counted(s, "agent_timeouts_raised", now, why, n=recovery.n, old=old, new=new),)
 
 
 def _unproved(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Change:
@@ -322,20 +410,33 @@ def _unproved(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) ->
             replace(s, ready=True), now, f"alive {spec.policy.verify_within:.0f} s after its start"
         )
         return proved.then(settle(proved.state, now))
-    return end_attempt(s, now, ok=False, why=f"no fresh progress within {spec.policy.verify_within:g} s")
+    why, trouble = f"no fresh progress within {spec.policy.verify_within:g} s", s.trouble
+    if trouble is None:
+        return end_attempt(s, now, ok=False, why=why)
+    said = f"its {trouble.source} says: {trouble.line}"
+    change = end_attempt(s, now, ok=False, why=f"{why}; {said}")
+    return change.then(found_out(change.state, now, trouble.cause, said, spec))
 
 
 def _quiet_times(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """Health refills the budgets; a limit ends when its time comes."""
     change = Change(s)
     ends = s.limited_until is not None and now >= s.limited_until and may_flip(s, now, spec)
-    if s.phase is Phase.LIMITED and ends:
+    if s.phase is Phase.LIMITED and ends and not s.alive:
+        change = limit_over(s, now)
+        s = change.state
+    elif s.phase is Phase.LIMITED and ends:
         shown = "" if s.screen == "limited" else s.screen
         over = flipped(replace(s, limited_until=None, screen=shown), now)
         change = answered(over, now, spec.policy.verify_within, "the limit's time is over")
         s = change.state
-    healthy = s.healthy_since is not None and s.incident is None and (s.restarts or s.reassigns or s.nudges)
+    healthy = s.healthy_since is not None and s.incident is None and _spent(s)
     if healthy and s.healthy_since is not None and now >= s.healthy_since + spec.policy.stable_after:
         note = event(s, "agent_budgets_refilled", now, restarts=s.restarts, reassigns=s.reassigns)
-        change = change.then(Change(replace(s, restarts=0, reassigns=0, nudges=0), (note,)))
+        change = change.then(Change(replace(s, restarts=0, reassigns=0, nudges=0, waits=0), (note,)))
     return change
+
+
+def _spent(s: AgentState) -> bool:
+    """It has used of its budgets."""
+    return bool(s.restarts or s.reassigns or s.nudges or s.waits)

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from ..config.fleet import AgentSpec
 from .agent import HELD, TIMED, AgentState, Phase, Stage, Trace
+from .asking import open_question
 from .flapping import held_until, unheard, wants_flip
 from .patience import MANY_LOOKS, circles, progress_due
+from .seats import in_force
 from .transitions import CLOCK_RUNS, RESTS, spent
 
 KINDS = ("beat", "output", "file", "transcript", "process", "cpu")
@@ -54,6 +56,7 @@ class Rule(StrEnum):
     NO_PROGRESS = "no_progress"
     AT_WORK = "at_work"
     TROUBLE = "trouble"
+    TENDING = "tending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Sign:
 @dataclass(frozen=True, slots=True)
 class Clock:
     """One clock that runs. `left`: seconds until it fires (negative: it has); `length`: what it was set to;
-    `name`: stalled, quick_look, looping, deadline, limit, backoff, proof, screen."""
+    `name`: stalled, quick_look, looping, deadline, limit, backoff, proof, answer, screen."""
 
     name: str
     left: float
@@ -105,6 +108,7 @@ class Finding:
 
 def judge(s: AgentState, spec: AgentSpec, now: float) -> Finding:
     """What `s` means at `now` (engine time). Pure and total."""
+    spec = in_force(s, spec)
     until = limits(s, spec)
     symptom, quick = _noticed(s, spec, now, until)
     return Finding(
@@ -137,7 +141,7 @@ def limits(s: AgentState, spec: AgentSpec) -> Limits:
     watched = s.stopped if resting else s.phase in TIMED
     if not watched or not s.alive or s.attached or "process" in spec.liveness or unheard(s):
         return Limits(None, None, deadline)
-    if s.recovery is not None and s.recovery.stage is Stage.VERIFYING:
+    if s.tending is not None or (s.recovery is not None and s.recovery.stage is Stage.VERIFYING):
         return Limits(None, None, deadline)
     progress = progress_due(s, policy)
     quick = None
@@ -165,7 +169,12 @@ def awaited(s: AgentState, until: Limits) -> Limits:
 
 def signs(s: AgentState, spec: AgentSpec, now: float) -> tuple[Sign, ...]:
     """The age of each kind of evidence. That its process is there counts as life only where it is asked."""
-    return tuple(Sign(kind, age, kind in spec.liveness) for kind, age in ages(s.trace, now).items())
+    found = tuple(Sign(kind, age, kind in spec.liveness) for kind, age in ages(s.trace, now).items())
+    held = s.trace.connection
+    if held is None:
+        return found  # nobody had to look
+    counts = "cpu" in spec.liveness and held <= s.last_shown + spec.policy.tool_timeout
+    return (*found, Sign("connection", max(0.0, now - held), counts))
 
 
 def ages(trace: Trace, now: float) -> dict[str, float | None]:
@@ -175,6 +184,7 @@ def ages(trace: Trace, now: float) -> dict[str, float | None]:
 
 def missed_beats(s: AgentState, spec: AgentSpec, now: float) -> int:
     """Heartbeat intervals without any life, for agents whose silence counts; else 0."""
+    spec = in_force(s, spec)
     if limits(s, spec).silence is None:
         return 0
     return int(max(0.0, now - s.last_life) // spec.policy.heartbeat_interval)
@@ -243,6 +253,8 @@ def _clocks(s: AgentState, spec: AgentSpec, now: float, until: Limits) -> list[C
         add("backoff", recovery.due, policy.backoff.max)
     elif recovery is not None and recovery.stage is Stage.VERIFYING:
         add("proof", recovery.due, policy.verify_within)
+    if (asked := open_question(s)) is not None:
+        add("answer", asked.until, policy.decide_within)
     if s.flip_held and len(s.flips) == 2 and wants_flip(s):
         add("screen", held_until(s, spec), 2 * policy.heartbeat_interval)
     return clocks
@@ -274,6 +286,8 @@ def _rule(s: AgentState) -> Rule:
         return Rule.AT_ITS_PROMPT if s.screen == "idle" else Rule.NO_TASK
     if s.phase is not Phase.WORKING:
         return _BY_PHASE[s.phase]
+    if s.tending is not None:
+        return Rule.TENDING
     if s.quick_looked is not None or circles(s):
         return Rule.NO_PROGRESS
     if s.screen == "idle" and s.task is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from .agent import Shared
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessStarted:
@@ -42,7 +44,11 @@ class ProcessAdopted:
 class ProcessExited:
     """The attempt's process is gone. `status` is its exit status, `signal` the signal that ended it;
     both None when nobody could tell. `tail` holds the last visible lines, for the profile's patterns.
-    `lost`: its terminal is gone as well, which many programs take for a reason to end, even with 0."""
+    `lost`: its terminal is gone as well, which many programs take for a reason to end, even with 0.
+
+    `oom`: the kernel's own words for having killed it for want of memory. `pressure`: of the last ten
+    seconds, the share (0..100) in which somebody on this host waited for memory; None: not known. `until`:
+    engine time at which the limit ends that its last lines name."""
 
     agent: str
     at: float
@@ -51,6 +57,9 @@ class ProcessExited:
     signal: int | None
     tail: tuple[str, ...] = ()
     lost: bool = False
+    oom: str = ""
+    pressure: float | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,10 @@ class ProcessMeasured:
     Growth happened some time after `looked_before`, and nobody knows when: that is the time it counts for.
     `stopped`: the main process is in state T (not t: a debugger lets go by itself). `stopped_child`: which of
     its children is, in words, "" for none. `cpu_pct` is of one core, `memory_mb` the tree's RSS; `moved` the
-    bytes that its living processes have read and written, None when nobody may know."""
+    bytes that its living processes have read and written, None when nobody may know. `cli`: whether the CLI
+    that should run under the shell which the agent's command is, is `there`, or `gone` in two looks running;
+    "" where nobody can say. `busy_kinds`: for each of `busy_children` a number that stands for its command
+    line."""
 
     agent: str
     at: float
@@ -74,6 +86,18 @@ class ProcessMeasured:
     looked_before: float | None = None
     moved: int | None = None
     stopped_child: str = ""
+    cli: str = ""
+    busy_kinds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSeen:
+    """A process of its tree that is not stopped holds an open TCP connection to its provider, at this remote
+    port. Asked only of who shows nothing else."""
+
+    agent: str
+    at: float
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +142,8 @@ class TranscriptGrew:
 
 @dataclass(frozen=True, slots=True)
 class ScreenMatched:
-    """A profile's screen rule held twice in a row. `phase`: waiting, limited, ready, busy (at work) or idle
-    (at its prompt); `until`: engine time."""
+    """A profile's screen rule held twice in a row. `phase`: waiting, limited, ready, busy (at work), idle
+    (at its prompt) or dialog (one that a nudge may close); `until`: engine time."""
 
     agent: str
     at: float
@@ -137,6 +161,19 @@ class ScreenCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorShown:
+    """The agent lives and says that it cannot go on: a line of its transcript (`source`), or a screen rule
+    that held. `cause`: of contract.md section 5; `line`: the words, as a quotation; `until`: engine time."""
+
+    agent: str
+    at: float
+    cause: str
+    line: str
+    until: float | None = None
+    source: str = "screen"
+
+
+@dataclass(frozen=True, slots=True)
 class ReadyProbed:
     """The agent's `ready` probe was run; only `ok` ones mean anything."""
 
@@ -147,7 +184,8 @@ class ReadyProbed:
 
 @dataclass(frozen=True, slots=True)
 class BeatReceived:
-    """The newest of `count` beats that came one after the other."""
+    """The newest of `count` beats that came one after the other. `by_file`: a status file said it, which
+    others may write as well."""
 
     agent: str
     at: float
@@ -155,6 +193,7 @@ class BeatReceived:
     progress: float | None = None
     message: str = ""
     count: int = 1
+    by_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +210,14 @@ class CheckpointReceived:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointTaken:
-    """The supervisor's own checkpoint was stored; never life, never progress."""
+    """The supervisor's own checkpoint was stored; never life, never progress. `unsaved` says what of the
+    workspace is not in its snapshot, "" when all is."""
 
     agent: str
     at: float
     seq: int
     resumable: bool
+    unsaved: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +254,13 @@ class AskReceived:
 
 @dataclass(frozen=True, slots=True)
 class LetterRefused:
-    """A letter went to bad/; counted and shown, and nothing else."""
+    """A letter went to bad/; counted and shown, and nothing else. `order`: the id of the order that it may
+    have been, which a command waits for."""
 
     agent: str
     at: float
     reason: str
+    order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +274,13 @@ class PersonPresent:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """We (or a person, through us) typed `text` into the pane: its echo is nobody's progress."""
+    """We (or a person, through us) typed `text` into the pane: its echo is nobody's progress.
+    `answers`: it is for who waits for an answer; an alert is not."""
 
     agent: str
     at: float
     text: str
+    answers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +303,18 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class PaneLost:
+    """tmux answers and has no pane of an agent whose process lives: a fact, not a failed look. What it does
+    is still told by its letters, files and processes; whoever shows no life by them is stalled in time."""
+
+    agent: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeenAgain:
-    """The look that had failed works again; clocks start anew."""
+    """The look that had failed works again; clocks go on where they stood."""
 
     agent: str
     at: float
@@ -287,12 +342,78 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
+class DecidersKnown:
+    """Which ancestors of the agent could answer a question now, from its parent upward (by a guard)."""
+
+    agent: str
+    at: float
+    deciders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """`by`, an ancestor of the agent, says by letter which `strategy` (agent.Strategy) its incident needs."""
+
+    agent: str
+    at: float
+    incident: str
+    strategy: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenRecovering:
+    """These children of the agent are being recovered; in place of those told before (by a guard)."""
+
+    agent: str
+    at: float
+    children: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenWell:
+    """No child of the agent is being recovered any more (by a guard)."""
+
+    agent: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """The guard `by` wants the agent's recovery left for later."""
+
+    agent: str
+    at: float
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """The guard `by` has nothing against the agent's recovery any more."""
+
+    agent: str
+    at: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CauseShared:
+    """The agent's incident is part of a cascade (by a guard); None: no more. Attempts of it that failed since
+    the cascade began cost no budget, where the cause lies with no agent."""
+
+    agent: str
+    at: float
+    shared: Shared | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepFinished:
     """An action came to its end. `key` names it; `ok` False carries `why`.
 
     After ClearGround `undead` means the tree would not die, and `resumable` that the chosen checkpoint
     holds something. After a nudge `ok` means it was delivered, never that it helped. `denied`: the system
-    did not permit it, and would not the next time either."""
+    did not permit it, and would not the next time either. `idle`: there was nothing for it to do."""
 
     agent: str
     at: float
@@ -302,6 +423,7 @@ class StepFinished:
     undead: bool = False
     resumable: bool = False
     denied: bool = False
+    idle: bool = False
 
 
 Evidence: TypeAlias = (
@@ -309,12 +431,14 @@ Evidence: TypeAlias = (
     | ProcessAdopted
     | ProcessExited
     | ProcessMeasured
+    | ConnectionSeen
     | OutputSeen
     | PaneLabelled
     | FileChanged
     | TranscriptGrew
     | ScreenMatched
     | ScreenCleared
+    | ErrorShown
     | ReadyProbed
     | BeatReceived
     | CheckpointReceived
@@ -328,8 +452,16 @@ Evidence: TypeAlias = (
     | Typed
     | TaskGiven
     | Unseen
+    | PaneLost
     | SeenAgain
     | SupervisorStalled
     | Ordered
     | StepFinished
+    | DecidersKnown
+    | Decided
+    | ChildrenRecovering
+    | ChildrenWell
+    | HeldBack
+    | LetGo
+    | CauseShared
 )

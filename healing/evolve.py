@@ -12,20 +12,24 @@ from typing import Any
 
 from ..config.fleet import AgentSpec
 from . import evidence as e
+from . import evolve_bounds as fleet_bounds
+from . import evolve_errors as errors
+from . import evolve_family as family
 from . import evolve_letters as letters
 from . import evolve_process as process
 from . import evolve_screens as screens
 from . import evolve_sight as sight
 from .agent import AgentState
-from .judge import progress, seen_output
+from .judge import connected, progress, seen_output
 from .obey import obey
 from .replacing import replace
+from .seats import in_force
 from .transitions import Change, open_task
 
 
 def evolve(s: AgentState, evidence: e.Evidence, spec: AgentSpec) -> Change:
     """The state after `evidence`, with the happenings to be written down. Never raises."""
-    return _RULES[type(evidence)](s, evidence, spec)
+    return _RULES[type(evidence)](s, evidence, in_force(s, spec))
 
 
 def _labelled(s: AgentState, ev: e.PaneLabelled, _: AgentSpec) -> Change:
@@ -49,12 +53,14 @@ _RULES: dict[type, Callable[[AgentState, Any, AgentSpec], Change]] = {
     e.ProcessAdopted: process.adopted,
     e.ProcessExited: process.exited,
     e.ProcessMeasured: process.measured,
+    e.ConnectionSeen: connected,
     e.OutputSeen: seen_output,
     e.PaneLabelled: _labelled,
     e.FileChanged: _file,
     e.TranscriptGrew: _transcript,
     e.ScreenMatched: screens.screen,
     e.ScreenCleared: screens.cleared,
+    e.ErrorShown: errors.error,
     e.ReadyProbed: screens.probed,
     e.BeatReceived: letters.beat,
     e.CheckpointReceived: letters.checkpoint,
@@ -68,8 +74,16 @@ _RULES: dict[type, Callable[[AgentState, Any, AgentSpec], Change]] = {
     e.Typed: sight.typed,
     e.TaskGiven: _task,
     e.Unseen: sight.unseen,
+    e.PaneLost: sight.pane_lost,
     e.SeenAgain: sight.seen_again,
     e.SupervisorStalled: sight.stalled_ourselves,
     e.Ordered: obey,
     e.StepFinished: process.step,
+    e.DecidersKnown: family.deciders,
+    e.Decided: family.decided,
+    e.ChildrenRecovering: family.recovering,
+    e.ChildrenWell: family.well,
+    e.HeldBack: fleet_bounds.held_back,
+    e.LetGo: fleet_bounds.let_go,
+    e.CauseShared: fleet_bounds.cause_shared,
 }

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from ..config.fleet import AgentSpec
 from . import evidence as e
-from .agent import HELD, AgentState, Phase, Stage
-from .attribute import cause_of_exit
+from .agent import HELD, AgentState, Happening, Phase, Stage
+from .attribute import Death, cause_of
 from .endings import fell, finished
 from .judge import life, progress
 from .replacing import replace
+from .seats import seat_of
 from .transitions import RESTS, Change, close_task, enter, event, giving_way, settle
 
 
 def beat(s: AgentState, ev: e.BeatReceived, spec: AgentSpec) -> Change:
+    if ev.by_file and s.stopped:
+        return Change(s)  # its process stands still: whoever writes its status file, it is not it
     change = life(
         s,
         ev.at,
@@ -55,8 +58,12 @@ def checkpoint(s: AgentState, ev: e.CheckpointReceived, spec: AgentSpec) -> Chan
 
 
 def own_checkpoint(s: AgentState, ev: e.CheckpointTaken, _: AgentSpec) -> Change:
-    s = replace(s, checkpoint=ev.seq, resumable=s.resumable or ev.resumable)
-    return Change(s, (event(s, "checkpoint_stored", ev.at, checkpoint=ev.seq, by="supervisor"),))
+    told = event(s, "checkpoint_stored", ev.at, checkpoint=ev.seq, by="supervisor")
+    notes: tuple[Happening, ...] = (told,)
+    if ev.unsaved and ev.unsaved != s.unsaved:  # once, not with each checkpoint
+        notes = (told, event(s, "checkpoint_incomplete", ev.at, checkpoint=ev.seq, reason=ev.unsaved))
+    s = replace(s, checkpoint=ev.seq, resumable=s.resumable or ev.resumable, unsaved=ev.unsaved)
+    return Change(s, notes)
 
 
 def session(s: AgentState, ev: e.SessionLearned, _: AgentSpec) -> Change:
@@ -83,8 +90,9 @@ def fail(s: AgentState, ev: e.FailReceived, spec: AgentSpec) -> Change:
         return Change(s)
     cause, detail = "unknown", ev.summary or "fail letter"
     if ev.exit_code:
-        cause, words = cause_of_exit(ev.exit_code, None, (), spec.seats[s.seat].profile)
-        detail = f"{detail} ({words})"
+        death = Death(ev.exit_code, None, tuple(ev.summary.splitlines()))
+        found = cause_of(death, seat_of(s, spec).profile)
+        cause, detail = found.name, f"{detail} ({found.detail})"
     return fell(s, ev.at, "failed", cause, detail, spec)
 
 

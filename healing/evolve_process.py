@@ -6,13 +6,19 @@ from typing import Any
 
 from ..config.fleet import AgentSpec
 from . import evidence as e
-from .agent import HELD, AgentState, Phase, Stage, Strategy
-from .attribute import cause_of_exit
+from . import nudges
+from .agent import HELD, AgentState, Phase, Stage
+from .asking import alert_key, open_question
+from .attribute import Cause, Death, cause_of
+from .chores import at_work
 from .endings import fell, finished
+from .evolve_errors import cli_looked_after
 from .evolve_sight import seen_again
+from .interrupters import interrupter
 from .judge import life, progress, traced
 from .repeats import hashed, learn
 from .replacing import replace
+from .seats import in_force, seat_of
 from .transitions import ERRANDS, Change, anew, answer, close_task, end_attempt, enter, event, open_incident
 
 
@@ -38,10 +44,13 @@ def started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
             flip_held=False,
             progress=None,
             limited_until=None,
+            trouble=None,
+            cli="",
+            nudging=None,
         ),
         ev.at,
     )
-    seat = spec.seats[s.seat]
+    seat = seat_of(s, spec)
     change = Change(
         s,
         (
@@ -73,7 +82,7 @@ def started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
 
 def adopted(s: AgentState, ev: e.ProcessAdopted, spec: AgentSpec) -> Change:
     seen = replace(s, pid=ev.pid, created=ev.created, pane=ev.pane, socket=ev.socket, alive=True)
-    s = anew(seen, ev.at)
+    s = nudges.found_again(anew(seen, ev.at), ev.at)
     change = Change(s, (event(s, "agent_adopted", ev.at, attempt=s.attempt, pid=ev.pid),))
     recovery = s.recovery
     if recovery and recovery.stage is Stage.STARTING and ev.attempt == s.attempt:
@@ -92,12 +101,8 @@ def exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
     ours = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
     # A program that ends, in whatever way, because its terminal went says nothing of its work.
     hung_up = ev.lost and (ev.status in (None, 0, 129) or ev.signal == 1)
-    if hung_up:
-        cause, detail = "tmux_lost", "its terminal is gone"
-    elif ev.status == 0:
-        cause, detail = "unknown", "exit 0"
-    else:
-        cause, detail = cause_of_exit(ev.status, ev.signal, ev.tail, spec.seats[s.seat].profile)
+    found = _cause(s, ev, spec, hung_up=hung_up)
+    cause, detail = found.name, found.detail
     # Its last words come again with the next attempt that dies of the same.
     _, memory = learn(s.memory, hashed(ev.tail), starting=True)
     gone: dict[str, Any] = {"alive": False, "stopped": False, "stopped_child": "", "moved": None}
@@ -109,6 +114,7 @@ def exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
         status=ev.status,
         signal=ev.signal,
         cause="ended by us" if ours else cause,
+        detail=detail,
         attempt=s.attempt,
     )
     change = Change(s, (note,))
@@ -123,7 +129,16 @@ def exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
         change = change.then(end_attempt(change.state, ev.at, ok=False, why=detail))
         change = change.then(close_task(change.state, ev.at, done=False, why=detail))
         return change.then(enter(change.state, Phase.EXITED, ev.at, detail))
-    return change.then(fell(change.state, ev.at, "exited", cause, detail, spec))
+    return change.then(fell(change.state, ev.at, "exited", cause, detail, spec, ev.until))
+
+
+def _cause(s: AgentState, ev: e.ProcessExited, spec: AgentSpec, *, hung_up: bool) -> Cause:
+    if hung_up:
+        return Cause("tmux_lost", "its terminal is gone")
+    if ev.status == 0:
+        return Cause("unknown", "exit 0")
+    death = Death(ev.status, ev.signal, ev.tail, ev.oom, interrupter(s, ev.at, ev.pressure))
+    return cause_of(death, seat_of(s, spec).profile)
 
 
 def measured(s: AgentState, ev: e.ProcessMeasured, spec: AgentSpec) -> Change:
@@ -140,8 +155,17 @@ def measured(s: AgentState, ev: e.ProcessMeasured, spec: AgentSpec) -> Change:
     }
     if not s.alive:
         return Change(replace(s, **seen))
+    if ev.cli or s.cli:
+        change = cli_looked_after(s, ev, spec)
+        return change.then(_work(change.state, ev, spec, seen))
+    return _work(s, ev, spec, seen)
+
+
+def _work(s: AgentState, ev: e.ProcessMeasured, spec: AgentSpec, seen: dict[str, Any]) -> Change:
     grown_at = ev.at if ev.looked_before is None else max(ev.looked_before, s.started)
-    if any(age <= spec.policy.tool_timeout for age in ev.busy_children):
+    chores, overlong = at_work(s, ev, spec.policy.tool_timeout)
+    seen |= {"chores": chores, "overlong": overlong}
+    if ev.busy_children and not overlong:
         return progress(s, grown_at, "cpu", "a child process worked", spec, **seen)
     return life(s, grown_at, "cpu", spec, **seen) if ev.cpu_grew else Change(replace(s, **seen))
 
@@ -149,20 +173,19 @@ def measured(s: AgentState, ev: e.ProcessMeasured, spec: AgentSpec) -> Change:
 def step(s: AgentState, ev: e.StepFinished, spec: AgentSpec) -> Change:
     if s.errand and ev.key == s.errand.key:
         return _errand_over(s, ev)
+    if nudges.is_step(s, ev):
+        return nudges.stepped(s, ev, spec)
     recovery = s.recovery
     if recovery is None or ev.key != recovery.key:
-        return Change(s)
+        return _alerted(s, ev)
     if recovery.stage is Stage.CLEARING:
-        return _cleared(s, ev)
+        return _cleared(s, ev, spec)
     if recovery.stage is Stage.STARTING and not ev.ok:
         return fell(s, ev.at, "exited", "permission" if ev.denied else "crash", ev.why, spec)
-    if recovery.stage is Stage.VERIFYING and not ev.ok:
-        return end_attempt(s, ev.at, ok=False, why=ev.why)
-    # Typing takes its time; what comes in reply to the keys comes after the last of them.
-    return Change(replace(s, typed_at=ev.at) if recovery.strategy is Strategy.NUDGE else s)
+    return Change(s)
 
 
-def _cleared(s: AgentState, ev: e.StepFinished) -> Change:
+def _cleared(s: AgentState, ev: e.StepFinished, spec: AgentSpec) -> Change:
     """The old tree is seen dead and its inbox drained: the next attempt may begin."""
     recovery = s.recovery
     assert recovery is not None
@@ -176,10 +199,26 @@ def _cleared(s: AgentState, ev: e.StepFinished) -> Change:
         pid=None,
         attempt=s.attempt + 1,
         seat=recovery.seat,
+        hand=recovery.hand,
         resumable=ev.resumable,
         recovery=replace(recovery, stage=Stage.STARTING, issued=False),
     )
+    if seat_of(state, spec).profile.name != seat_of(s, spec).profile.name:
+        state = replace(state, session=None)  # another CLI cannot bring that session back
+    if state.recovery is not None and in_force(state, spec).policy is not spec.policy:
+        longer = replace(state.recovery, longer=spec.policy.reassign_timeout_factor)
+        state = replace(state, recovery=longer)
     return Change(state)
+
+
+def _alerted(s: AgentState, ev: e.StepFinished) -> Change:
+    """Who cannot be told cannot answer: then the policy decides at once."""
+    asked, incident = open_question(s), s.incident
+    if ev.ok or asked is None or incident is None or ev.key != alert_key(incident, asked):
+        return Change(s)
+    over = replace(asked, over=f"{asked.ancestor} could not be told: {ev.why}")
+    note = event(s, "agent_decider_silent", ev.at, decider=asked.ancestor, n=asked.n, why=over.over)
+    return Change(replace(s, incident=replace(incident, asked=over)), (note,))
 
 
 def _errand_over(s: AgentState, ev: e.StepFinished) -> Change:

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..config.fleet import AgentSpec
 from . import evidence as e
-from .agent import AgentState, Phase, Stage
+from .agent import AgentState, Phase, Stage, Trouble
+from .evolve_errors import at_work_again
 from .flapping import ASKS, follow_screen
 from .replacing import replace
 from .transitions import RESTS, Change, giving_way, recovered, settle
@@ -17,7 +18,16 @@ def screen(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
         return probed(s, e.ReadyProbed(s.id, ev.at, True), spec)
     if not s.alive or giving_way(s):
         return Change(s)
-    shown: dict[str, Any] = {"screen": ev.phase, "limited_until": ev.until if ev.phase == "limited" else None}
+    if ev.phase == "busy":
+        change = at_work_again(s, ev.at)
+        return change.then(_shown(change.state, ev, spec))
+    return _shown(s, ev, spec)
+
+
+def _shown(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
+    screen = f"dialog {ev.rule}" if ev.phase == "dialog" else ev.phase
+    shown: dict[str, Any] = {"screen": screen, "limited_until": ev.until if ev.phase == "limited" else None}
+    shown["trouble"] = _but_of_screen(s)
     if ev.phase in ASKS:
         shown["ready"] = True
     if ev.phase == "busy" and s.says in RESTS:
@@ -26,8 +36,13 @@ def screen(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
 
 
 def cleared(s: AgentState, ev: e.ScreenCleared, spec: AgentSpec) -> Change:
-    s = replace(s, screen="", limited_until=None)
+    s = replace(s, screen="", limited_until=None, trouble=_but_of_screen(s))
     return follow_screen(s, ev.at, spec, "the screen shows it no more")
+
+
+def _but_of_screen(s: AgentState) -> Trouble | None:
+    """The error that its transcript told of; one that its screen showed is not shown any more."""
+    return s.trouble if s.trouble is not None and s.trouble.source != "screen" else None
 
 
 def probed(s: AgentState, ev: e.ReadyProbed, _: AgentSpec) -> Change:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from ..config.fleet import AgentSpec
+from ..config.fleet import AgentSpec, Policy
 from . import evidence as e
-from .agent import HELD, AgentState, Phase, Stage
+from .agent import HELD, TYPED_KEPT, AgentState, Phase, Stage
+from .judge import REPLY
 from .replacing import replace
 from .transitions import Change, anew, answered, enter, event, giving_way, later, settled_phase
-
-TYPED_KEPT = 4
 
 
 def person(s: AgentState, ev: e.PersonPresent, spec: AgentSpec) -> Change:
     if ev.attached == s.attached:
         return Change(s)
     note = event(s, "operator_attached" if ev.attached else "operator_detached", ev.at)
-    state = replace(s, attached=ev.attached)
+    state = replace(s, attached=ev.attached, visited=s.visited if ev.attached else ev.at)
     if ev.attached:
         return Change(state, (note,))
     # Whatever the agent did not do while a person held it is not held against it; and what is shown now is
@@ -24,8 +23,10 @@ def person(s: AgentState, ev: e.PersonPresent, spec: AgentSpec) -> Change:
 
 
 def typed(s: AgentState, ev: e.Typed, spec: AgentSpec) -> Change:
-    s = replace(s, typed=(*s.typed, ev.text[:4000])[-TYPED_KEPT:], typed_at=ev.at)
-    if s.phase is not Phase.WAITING:
+    known = not ev.text or ev.text[:4000] in s.typed[-1:]
+    texts = s.typed if known else (*s.typed, ev.text[:4000])[-TYPED_KEPT:]
+    s = replace(s, typed=texts, typed_at=ev.at)
+    if s.phase is not Phase.WAITING or not ev.answers:
         return Change(s)
     s = replace(s, says="" if s.says == "awaiting_approval" else s.says)
     if s.screen == "waiting":
@@ -39,14 +40,41 @@ def unseen(s: AgentState, ev: e.Unseen, _: AgentSpec) -> Change:
     return enter(replace(s, before_unknown=s.phase), Phase.UNKNOWN, ev.at, ev.why)
 
 
+def pane_lost(s: AgentState, ev: e.PaneLost, spec: AgentSpec) -> Change:
+    """It runs on without a terminal: no output, and nobody can type to it. All else is seen as before."""
+    if not s.alive:
+        return Change(s)
+    change = Change(replace(s, pane=None), (event(s, "agent_pane_lost", ev.at, why=ev.why, pane=s.pane),))
+    return change.then(seen_again(change.state, e.SeenAgain(s.id, ev.at), spec))
+
+
 def seen_again(s: AgentState, ev: e.SeenAgain, spec: AgentSpec) -> Change:
     if s.phase is not Phase.UNKNOWN:
         return Change(s)
     back = s.before_unknown or Phase.WORKING
-    s = _given_time(anew(replace(s, before_unknown=None), ev.at), ev.at, spec)
+    s = _given_back(replace(s, before_unknown=None), ev.at, spec)
     if s.alive and not giving_way(s) and settled_phase(s) in (Phase.WAITING, Phase.LIMITED):
         back = settled_phase(s)  # what it asked, or its screen showed, meanwhile
-    return enter(s, back, ev.at, "seen again")
+    change = enter(s, back, ev.at, "seen again")
+    return Change(_with_a_moment(change.state, ev.at, spec.policy), change.happenings)
+
+
+def _given_back(s: AgentState, at: float, spec: AgentSpec) -> AgentState:
+    """The attempt under way gets the time back in which it could not be watched, and no more: else one whose
+    server hangs now and then would never have failed."""
+    if s.recovery is None or s.recovery.stage is not Stage.VERIFYING:
+        return s
+    due = min(s.recovery.due + max(0.0, at - s.since), at + spec.policy.verify_within)
+    return replace(s, recovery=replace(s.recovery, due=due))
+
+
+def _with_a_moment(s: AgentState, at: float, policy: Policy) -> AgentState:
+    """Its clocks go on where they stood (see `later`), but what it did unseen is told a moment after."""
+    return replace(
+        s,
+        last_life=max(s.last_life, min(at, at + REPLY - policy.silence)),
+        last_progress=max(s.last_progress, min(at, at + REPLY - policy.progress_timeout)),
+    )
 
 
 def _given_time(s: AgentState, at: float, spec: AgentSpec) -> AgentState:
@@ -64,4 +92,9 @@ def stalled_ourselves(s: AgentState, ev: e.SupervisorStalled, _: AgentSpec) -> C
         s = replace(s, task=replace(s.task, ticking_since=s.task.ticking_since + gap))
     if s.recovery and s.recovery.due:
         s = replace(s, recovery=replace(s.recovery, due=s.recovery.due + gap, began=s.recovery.began + gap))
+    if s.tending:
+        s = replace(s, tending=replace(s.tending, since=min(ev.at, s.tending.since + gap)))
+    if s.incident and s.incident.asked:
+        asked = replace(s.incident.asked, until=s.incident.asked.until + gap)
+        s = replace(s, incident=replace(s.incident, asked=asked))
     return Change(s)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..config.fleet import AgentSpec
+from ..config.fleet import AgentSpec, Policy
+from . import nudges
 from .agent import HELD, AgentState, Phase, Stage
+from .asking import open_question
 from .decide import due
 from .detect import Clock, Finding, Rule, judge
+from .holding import hold_ends
+from .holding import in_words as in_words_of_holds
 from .ladder import next_rung
 from .patience import MARGIN
+from .seats import in_force, seat_of
 from .transitions import spent
 
-GENTLE = "the quick look, for which alone nothing is done"
 SOURCES = {
     "beat": "its letters in the inbox",
     "output": "tmux: its pane changed",
@@ -21,6 +25,7 @@ SOURCES = {
     "transcript": "its own transcript",
     "process": "the process table",
     "cpu": "CPU time of its process tree",
+    "connection": "open connections of its process tree to its provider",
 }
 PROGRESS = "a changed file, a grown transcript, a new checkpoint, a working child, new output"
 
@@ -96,6 +101,7 @@ class Explanation:
 
 
 def explain(s: AgentState, spec: AgentSpec, now: float) -> Explanation:
+    spec = in_force(s, spec)
     return in_words(judge(s, spec, now), s, spec)
 
 
@@ -123,7 +129,7 @@ def in_words(found: Finding, s: AgentState, spec: AgentSpec) -> Explanation:
 
 def rule_words(found: Finding, s: AgentState, spec: AgentSpec) -> str:
     """The rule that gave the phase, in one sentence."""
-    policy, incident = spec.policy, s.incident
+    policy, incident = in_force(s, spec).policy, s.incident
     if found.rule is Rule.INCIDENT and incident is not None:
         return f"{incident.symptom}: {incident.detail} (cause {incident.cause})"
     if found.rule is Rule.HELD:
@@ -132,7 +138,7 @@ def rule_words(found: Finding, s: AgentState, spec: AgentSpec) -> str:
         return f"it waits for a person: {s.message}" if s.message else "it waits for a person"
     if found.rule is Rule.NO_PROGRESS:
         spell = found.at - s.last_progress if found.quick is None else found.quick
-        return f"no progress for {spell:.1f} s, though it lives: {GENTLE}"
+        return f"no progress for {spell:.1f} s, though it lives: {_gentle(s, spec)}"
     if found.rule is Rule.AT_WORK:
         return f"life within {policy.silence:g} s and progress within {policy.progress_timeout:g} s"
     return _RULES.get(found.rule, found.phase.value)
@@ -151,7 +157,27 @@ _RULES = {
     Rule.PROMPT_WITH_TASK: "its screen shows its prompt, with a task open: it is timed like work",
     Rule.SCREEN_BUSY: "its screen shows that it is at work",
     Rule.TROUBLE: "a clock has fired",
+    Rule.TENDING: "children of it recover: meanwhile its own silence is no stall",
 }
+
+
+def _gentle(s: AgentState, spec: AgentSpec) -> str:
+    """The quick look, with what is done for it."""
+    words = nudges.in_words(s, spec, gentle=True)
+    if not words:
+        return "the quick look, for which alone nothing is done"
+    would = "would be" if spec.policy.mode == "observe" else "is"
+    return f"the quick look, for which this {would} done: {'; '.join(words)}"
+
+
+def _nudge(s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
+    """What a nudge would be made of, or what is left of the one under way."""
+    if not s.alive:
+        return ()
+    if s.nudging:
+        return (f"a nudge is under way; left of it: {', '.join(s.nudging.left)}",)
+    words = nudges.in_words(s, spec)
+    return (f"a nudge would {'; '.join(words)}" if words else f"no nudge: {nudges.NOTHING}",)
 
 
 def _held(s: AgentState) -> str:
@@ -167,15 +193,21 @@ def _held(s: AgentState) -> str:
 def _clock(clock: Clock, s: AgentState, spec: AgentSpec) -> ClockTold:
     then, resets = {
         "stalled": ("stalled", "life: " + ", ".join(spec.liveness)),
-        "quick_look": ("the quick look, which does nothing by itself,", PROGRESS),
+        "quick_look": (f"{_gentle(s, spec)},", PROGRESS),
         "looping": (f"looping{_raised(clock, s, spec)}", PROGRESS),
         "deadline": ("past its deadline", "nothing; it rests while waiting, limited or paused"),
         "limit": ("its limit ends", "a screen that shows it no more"),
         "backoff": ("the next attempt", ""),
         "proof": ("the attempt counts as failed", "fresh progress, which proves it"),
+        "answer": ("the policy decides", _answer(s)),
         "screen": ("its screen, which flaps, is followed", ""),
     }[clock.name]
     return ClockTold(clock.name, clock.left, then, resets)
+
+
+def _answer(s: AgentState) -> str:
+    asked = open_question(s)
+    return f"nothing; {asked.ancestor} may decide before" if asked else ""
 
 
 def _raised(clock: Clock, s: AgentState, spec: AgentSpec) -> str:
@@ -196,7 +228,7 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
     policy, now = spec.policy, found.at
     process = f"process pid {s.pid}" if s.alive else "process not running"
     facts = [
-        f"attempt {s.attempt} on {spec.seats[s.seat].label}, {process}"
+        f"attempt {s.attempt} on {seat_of(s, spec).label}, {process}"
         + (", stopped (state T)" if s.stopped else "")
         + (f", its child {s.stopped_child} is stopped (state T)" if s.stopped_child else ""),
         f"budget used: {_of(s.restarts, policy.max_restarts, 'restarts')}, "
@@ -206,11 +238,25 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
     if s.task:
         facts.append(f"task {s.task.id} used {spent(s.task, now):.0f} s of {policy.task_deadline:g} s")
     if found.quick is not None and found.rule is not Rule.NO_PROGRESS:
-        facts.append(f"no progress for {found.quick:.1f} s: {GENTLE}")
+        facts.append(f"no progress for {found.quick:.1f} s: {_gentle(s, spec)}")
     if s.screen:
         facts.append(f"its screen shows: {s.screen}" + (", and flaps" if s.flip_held else ""))
+    if s.trouble is not None and s.alive:
+        source, cause, line = s.trouble.source, s.trouble.cause, s.trouble.line
+        facts.append(f"its {source} says that it cannot go on ({cause}): {line}")
+    facts += _short_of_more(s, policy, now)
     if s.moved is not None and s.alive:
         facts.append(f"its processes have read and written {s.moved / 1e6:.1f} MB")
+    if s.tending:
+        names = ", ".join(s.tending.children)
+        facts.append(f"its children recover: {names}; its clocks rest for {now - s.tending.since:.1f} s now")
+    facts += _nudge(s, spec)
+    facts += in_words_of_holds(s, now)
+    if s.incident and s.incident.shared:
+        shared = s.incident.shared
+        facts.append(f"its incident is part of a cascade: {shared.cause}, {shared.scope}")
+    if s.unsaved:
+        facts.append(f"its newest checkpoint is not whole: {s.unsaved}")
     if s.attached:
         facts.append("a person is attached: nothing is done by itself")
     if s.bad_letters:
@@ -218,12 +264,30 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
     return tuple(facts)
 
 
+def _short_of_more(s: AgentState, policy: Policy, now: float) -> list[str]:
+    """What counts for a limited time only."""
+    facts = []
+    if s.alive and s.last_life > s.last_shown and s.trace.connection is not None:
+        alone = f"for {now - s.last_shown:.0f} s it lives by an open connection to its provider alone"
+        facts.append(f"{alone}, which counts for {policy.tool_timeout:g} s")
+    if s.alive and s.overlong:
+        began = f"the first of that command line began {now - s.overlong:.0f} s ago"
+        facts.append(f"its children at work are progress no more: {began}, limit {policy.tool_timeout:g} s")
+    return facts
+
+
+def _when_let_go(s: AgentState) -> str:
+    """Empty when it is not held back; a person's orders never are."""
+    manual = s.recovery is not None and s.recovery.order is not None
+    return "" if manual or not s.held_back else f"when it is let go: {s.held_back[-1].why}"
+
+
 def _next(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, float | None]:
     recovery = s.recovery
     if recovery:
         word = recovery.strategy.value if recovery.strategy else "start"
         stages = {
-            Stage.BACKOFF: f"{word} after its backoff",
+            Stage.BACKOFF: f"{word} {_when_let_go(s) or 'after its backoff'}",
             Stage.CLEARING: f"{word}: the old process tree is being ended",
             Stage.STARTING: f"{word}: the new attempt is being started",
             Stage.VERIFYING: f"{word} counts as failed without fresh progress",
@@ -237,7 +301,13 @@ def _next(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, float | 
         ), None
     if s.incident:
         rung = next_rung(s, s.incident, spec)
-        return f"{rung.strategy.value}, {rung.why}", None
+        if hold_ends(s, spec, planning=True) > found.at:
+            return f"{rung.strategy.value} {_when_let_go(s)}", None
+        if (asked := open_question(s)) is not None:
+            words = f"{asked.ancestor} is asked to decide; without an answer the policy does"
+            return f"{words} {rung.strategy.value}", asked.until - found.at
+        wait = s.limited_until - found.at if s.phase is Phase.LIMITED and s.limited_until else None
+        return f"{rung.strategy.value}, {rung.why}", wait
     symptoms = {"stalled": "stalled", "looping": "looping", "deadline": "past its deadline"}
     for clock in found.clocks:
         if clock.name in symptoms:

@@ -13,20 +13,28 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..config.fleet import AgentSpec, Policy
+from .actions import Action
 from .agent import AgentState, Happening
 from .evidence import Evidence
 
 
 @dataclass(slots=True)
 class Told:
-    """`evidence` is for its agents, in this turn; `happenings` are written down as they are."""
+    """`evidence` is for its agents, in this turn; `happenings` are written down as they are; `actions` are
+    of the fleet, carried out when that is written."""
 
     evidence: list[Evidence] = field(default_factory=list)
     happenings: list[Happening] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
 
     def add(self, more: Told) -> None:
         self.evidence += more.evidence
         self.happenings += more.happenings
+        self.actions += more.actions
+
+
+NOTHING = Told()
+"""The usual answer: never added to, so that thousands of changes a second cost no lists."""
 
 
 class Guard(Protocol):
@@ -64,9 +72,12 @@ class Guards:
     def changed(
         self, before: AgentState | None, after: AgentState, happened: Sequence[Happening], now: float
     ) -> Told:
-        told = Told()
+        told = NOTHING
         for guard in self._guards:
-            told.add(guard.changed(before, after, happened, now))
+            more = guard.changed(before, after, happened, now)
+            if more is not NOTHING:
+                told = Told() if told is NOTHING else told
+                told.add(more)
         return told
 
     def due(self) -> float | None:
@@ -83,9 +94,13 @@ class Guards:
 def vital(s: AgentState) -> tuple[object, ...]:
     """What must be in the ledger before anything else is done, were it only to change back again; and what
     guards hear of, beside all that happened."""
-    return s.recovery, s.errand, s.attempt, s.phase, s.alive, s.incident
+    return s.recovery, s.errand, s.nudging, s.attempt, s.phase, s.alive, s.incident
 
 
 def guards_for(agents: Mapping[str, AgentSpec], policy: Policy) -> Guards:
     """The guards that every fleet has."""
-    return Guards((), agents, policy)
+    from .cascade import Cascades
+    from .hierarchy import Hierarchy
+    from .slots import Slots
+
+    return Guards((Hierarchy(), Cascades(), Slots()), agents, policy)

@@ -6,8 +6,12 @@ because an action was sent. Incidents that a person opened by an order measure n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SMALL_FILES = 5
 """A task that changed fewer files than this is small."""
@@ -48,6 +52,9 @@ class IncidentRecord:
     detected_after: float | None = None
     attempts: int = 0
     first_attempt: float | None = None
+    profile: str | None = None
+    model: str | None = None
+    task: str | None = None
 
     @property
     def ordered(self) -> bool:
@@ -64,6 +71,8 @@ class TaskRecord:
     opened: float
     closed: float
     files: int | None = None
+    profile: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,25 @@ class Reason:
     count: int
     share: float
     agents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was sent beside what was proved, and how it went, of one agent, profile, model or task."""
+
+    sent: int
+    proved: int
+    failed: int
+    pending: int
+    success_rate: float | None
+    incidents: int
+    recovered: int
+    escalated: int
+    recovery_success_rate: float | None
+    mttd_s: float | None
+    mttr_s: float | None
+    false_alarms: int
+    first_try: dict[str, Goal]
 
 
 def share(part: int, whole: int) -> float | None:
@@ -184,16 +212,69 @@ def troubled(task: TaskRecord, incidents: Iterable[IncidentRecord]) -> bool:
     )
 
 
+def struck(tasks: Iterable[TaskRecord], incidents: Iterable[IncidentRecord]) -> frozenset[str]:
+    """Ids of the tasks that were `troubled`."""
+    by_agent: dict[str, list[IncidentRecord]] = {}
+    for incident in incidents:
+        by_agent.setdefault(incident.agent, []).append(incident)
+    return frozenset(task.id for task in tasks if troubled(task, by_agent.get(task.agent, ())))
+
+
 def first_try(tasks: Sequence[TaskRecord], incidents: Sequence[IncidentRecord]) -> dict[str, Goal]:
     """Share of ended tasks that were done without any incident, for `small` and `large` ones.
 
     A task whose files nobody counted is in neither."""
-    by_agent: dict[Hashable, list[IncidentRecord]] = {}
-    for incident in incidents:
-        by_agent.setdefault(incident.agent, []).append(incident)
+    return _by_size(tasks, struck(tasks, incidents))
+
+
+def _by_size(tasks: Iterable[TaskRecord], spoilt: frozenset[str]) -> dict[str, Goal]:
     sizes: dict[str, list[bool]] = {"small": [], "large": []}
     for task in tasks:
         if task.files is not None:
             size = "small" if task.files < SMALL_FILES else "large"
-            sizes[size].append(task.done and not troubled(task, by_agent.get(task.agent, ())))
+            sizes[size].append(task.done and task.id not in spoilt)
     return {size: Goal(share(sum(won), len(won)), TARGETS[size], len(won)) for size, won in sizes.items()}
+
+
+KINDS = ("agent", "profile", "model", "task")
+"""By what the figures are broken down."""
+
+
+def breakdown(
+    kind: str,
+    actions: Iterable[ActionRecord],
+    incidents: Sequence[IncidentRecord],
+    tasks: Sequence[TaskRecord],
+) -> dict[str, Figures]:
+    """The figures of each agent, profile, model or task (one of KINDS); what cannot be told whose it is
+    counts for none."""
+    whose = attrgetter(kind)
+    acted, fell = _grouped(actions, whose), _grouped(incidents, whose)
+    given = _grouped(tasks, attrgetter("id") if kind == "task" else whose)
+    spoilt = struck(tasks, incidents)
+    return {
+        name: _figures(acted.get(name, []), fell.get(name, []), _by_size(given.get(name, []), spoilt))
+        for name in sorted({*acted, *fell, *given})
+    }
+
+
+def _grouped(records: Iterable[T], whose: Callable[[T], str | None]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = {}
+    for one in records:
+        name = whose(one)
+        if name is not None:
+            groups.setdefault(name, []).append(one)
+    return groups
+
+
+def _figures(actions: list[ActionRecord], incidents: list[IncidentRecord], first: dict[str, Goal]) -> Figures:
+    ended = count(actions)
+    own = [i for i in incidents if not i.ordered]
+    return Figures(
+        sent=len(actions), proved=ended.successful, failed=ended.failed,
+        pending=len(actions) - ended.total, success_rate=ended.rate, incidents=len(own),
+        recovered=sum(i.outcome == "recovered" and i.escalated is None for i in own),
+        escalated=sum(i.escalated is not None for i in own),
+        recovery_success_rate=recovery_rate(own).value, mttd_s=detection_time(own),
+        mttr_s=repair_time(own), false_alarms=false_alarms(own), first_try=first,
+    )  # fmt: skip

@@ -4,9 +4,11 @@ decide then acts on. Manual recoveries spend no budget; on an escalated agent th
 from __future__ import annotations
 
 from ..config.fleet import AgentSpec
+from . import nudges
 from .agent import HELD, AgentState, Happening, Phase, Recovery, Stage, Strategy
 from .evidence import Ordered
 from .replacing import replace
+from .seats import Target, target
 from .transitions import (
     STRATEGY_OF,
     Change,
@@ -37,6 +39,8 @@ def obey(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
         "stop": _stop,
         "start": _start,
         "clear": _clear,
+        "retry": _retry,
+        "decide": _decide,
     }.get(ev.order)
     if rule is None:
         return received.noting(_no(s, ev, f"unknown order {ev.order!r}"))
@@ -46,18 +50,19 @@ def obey(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
 def refusal(s: AgentState, order: str, spec: AgentSpec, to: str | None = None) -> str | None:
     """Why this order is not possible now, in one sentence; None when it is."""
     in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
-    recovers = order in ("nudge", "resume", "restart", "reassign", "start")
+    recovers = order in ("nudge", "resume", "restart", "reassign", "start", "retry")
     if in_flight and (recovers or order == "clear"):
         return "a recovery is just being carried out; try again in a moment"
     if s.undead and recovers:
         return "its old process tree would not die; end it by hand, then `clear`"
     if order == "nudge" and not s.alive:
         return "it is not running; use restart or start"
+    if order == "nudge" and not nudges.steps(s, spec):
+        return nudges.NOTHING
     if order == "resume" and not (s.resumable or s.session):
         return "there is no checkpoint and no session to resume from; use restart"
-    if order == "reassign" and _seat_for(s, spec, to) is None:
-        known = ", ".join(seat.label for seat in spec.seats)
-        return f"no such alternate {to!r}; this agent has {known}" if to else "it has no alternates"
+    if order == "reassign" and isinstance(why := target(s, spec, to), str):
+        return why
     if order == "unpause" and s.phase is not Phase.PAUSED:
         return f"it is not paused but {s.phase.value}"
     if order in ("pause", "stop") and s.phase.value == {"pause": "paused", "stop": "stopped"}[order]:
@@ -79,15 +84,6 @@ def _yes(s: AgentState, ev: Ordered, message: str) -> Happening:
     return answer(s, ev.at, ev.letter, ev.order, True, message)
 
 
-def _seat_for(s: AgentState, spec: AgentSpec, to: str | None) -> int | None:
-    if not to:
-        return (s.seat + 1) % len(spec.seats) if len(spec.seats) > 1 else None
-    for index, seat in enumerate(spec.seats):
-        if to in (seat.label, seat.profile.name):
-            return index
-    return None
-
-
 def _recover(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     to = ev.args.get("to")
     if why := refusal(s, ev.order, spec, to):
@@ -101,7 +97,8 @@ def _recover(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     change = change.then(open_incident(change.state, ev.at, "ordered", "unknown", detail))
     s = change.state
     strategy = STRATEGY_OF[ev.order]
-    seat = _seat_for(s, spec, to) if strategy is Strategy.REASSIGN else s.seat
+    place = target(s, spec, to) if strategy is Strategy.REASSIGN else None
+    seat = place if isinstance(place, Target) else Target(s.seat, s.hand)
     number = len(s.incident.attempts) + 1 if s.incident else 1
     key = f"{s.id}/{s.attempt}/{s.incident.id if s.incident else ''}/{number}/{ev.letter}"
     level = 2 if strategy is Strategy.REASSIGN else 1
@@ -109,24 +106,58 @@ def _recover(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
         strategy,
         Stage.BACKOFF,
         key,
-        seat if seat is not None else s.seat,
+        seat.number,
         due=ev.at,
         level=level,
         order=ev.letter,
+        hand=seat.hand,
     )
     change = change.then(Change(replace(s, recovery=recovery)))
     return change.then(enter(change.state, Phase.RECOVERING, ev.at, detail))
 
 
+def _decide(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    """A person's answer to an incident is the order of that name, for as long as the incident is open."""
+    incident, strategy = ev.args.get("incident", ""), ev.args.get("strategy", "")
+    if s.incident is None or s.incident.id != incident:
+        return Change(s, (_no(s, ev, f"{s.id} has no open incident {incident!r}"),))
+    if strategy not in STRATEGY_OF:
+        return Change(s, (_no(s, ev, f"{strategy!r} is none of {', '.join(STRATEGY_OF)}"),))
+    chosen = Ordered(ev.agent, ev.at, strategy, ev.letter, ev.by)
+    return _escalate(s, chosen, spec) if strategy == "escalate" else _recover(s, chosen, spec)
+
+
 def _forgive(s: AgentState, at: float) -> Change:
     """Forget the incident, refill the budgets, take the marker away."""
-    s = replace(s, restarts=0, reassigns=0, nudges=0, undead=False)
+    s = replace(s, restarts=0, reassigns=0, nudges=0, waits=0, undead=False)
     if s.task:
         s = replace(s, task=replace(s.task, spent=0.0))
     change = close_incident(s, at, "cleared")
-    # A person may have stopped it after it was escalated: the marker stands all the same.
-    marked = s.phase is Phase.ESCALATED or (s.incident is not None and s.incident.level >= 3)
-    return change.then(send_errand(change.state, at, "clear_marker")) if marked else change
+    return change.then(send_errand(change.state, at, "clear_marker")) if marked(s) else change
+
+
+def _retry(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
+    """A failed task once more: as `clear`, then a restart with that task, which must be proved."""
+    task, why = ev.args.get("task", ""), refusal(s, "retry", spec)
+    if why is None and s.task is not None and s.task.id != task:
+        why = f"it is at work on {s.task.id}"
+    elif why is None and s.task is not None and s.phase is not Phase.ESCALATED and not marked(s):
+        why = f"task {task} is not given up; it is {s.phase.value}"
+    elif why is None and s.task is None and not (task and spec.prompt):
+        why = "the fleet file has no prompt for it any more"
+    if why is not None:
+        return Change(s, (_no(s, ev, why),))
+    change = end_attempt(s, ev.at, ok=False, why=f"retried by {ev.by}")
+    change = change.then(_forgive(change.state, ev.at))
+    if change.state.task is None and spec.prompt:
+        change = change.then(open_task(change.state, spec.prompt, ev.at, task))
+    restart = Ordered(ev.agent, ev.at, "restart", ev.letter, ev.by)
+    return change.then(_recover(change.state, restart, spec))
+
+
+def marked(s: AgentState) -> bool:
+    """Its marker stands: it was given up, though a person may have stopped it since."""
+    return s.phase is Phase.ESCALATED or (s.incident is not None and s.incident.level >= 3)
 
 
 def _escalate(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
@@ -144,6 +175,9 @@ def _escalate(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
         change = change.noting(note).then(Change(replace(s, incident=replace(incident, level=3))))
     change = change.then(send_errand(replace(change.state, recovery=None), ev.at, "escalate", ev.letter))
     change = change.noting(counted(change.state, "hhmrs_failure", ev.at, reason, cause="unknown"))
+    if change.state.task:
+        failed = event(change.state, "task_failed", ev.at, task=change.state.task.id, why=reason)
+        change = change.noting(failed)
     return change.then(enter(change.state, Phase.ESCALATED, ev.at, reason))
 
 

@@ -12,15 +12,15 @@ from . import evidence as e
 
 _SOURCES: tuple[tuple[type, ...], ...] = (
     (e.SupervisorStalled,),  # our own clock first: nobody's silence counts while we slept
-    (e.SeenAgain, e.Unseen),
+    (e.SeenAgain, e.PaneLost, e.Unseen),
     (e.ProcessStarted, e.ProcessAdopted),
     (e.PersonPresent, e.Typed),  # before the echo of it
     (e.PaneLabelled,),
-    (e.ProcessMeasured,),
+    (e.ProcessMeasured, e.ConnectionSeen),
     (e.OutputSeen,),
     (e.FileChanged,),
     (e.TranscriptGrew, e.SessionLearned),
-    (e.ScreenMatched, e.ScreenCleared, e.ReadyProbed),
+    (e.ScreenMatched, e.ScreenCleared, e.ErrorShown, e.ReadyProbed),
     # What it says itself outranks what its screen looks like.
     (
         e.BeatReceived,
@@ -32,6 +32,8 @@ _SOURCES: tuple[tuple[type, ...], ...] = (
     ),
     (e.CheckpointTaken, e.StepFinished),
     (e.ProcessExited,),  # its last words and letters came before its end
+    (e.DecidersKnown, e.Decided, e.ChildrenRecovering, e.ChildrenWell),  # about others, after its own end
+    (e.CauseShared, e.HeldBack, e.LetGo),
     (e.TaskGiven, e.Ordered),  # given to what is left
 )
 SOURCE: dict[type, int] = {kind: rank for rank, kinds in enumerate(_SOURCES) for kind in kinds}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..config.fleet import AgentSpec
 from .actions import Action
 from .agent import (
+    HELD,
     AgentState,
     Attempt,
     Errand,
@@ -19,10 +20,21 @@ from .agent import (
     Strategy,
     Task,
 )
+from .pacing import longest_delay
 from .replacing import replace
+from .seats import in_force, known
 
 CLOCK_RUNS = frozenset(
-    {Phase.STARTING, Phase.WORKING, Phase.IDLE, Phase.STALLED, Phase.LOOPING, Phase.EXITED, Phase.RECOVERING}
+    {
+        Phase.STARTING,
+        Phase.WORKING,
+        Phase.IDLE,
+        Phase.STALLED,
+        Phase.LOOPING,
+        Phase.EXITED,
+        Phase.RECOVERING,
+        Phase.UNKNOWN,
+    }
 )
 """Phases in which the task's deadline clock runs; it rests while waiting, limited or held."""
 CLOCKS_REST = frozenset({Phase.IDLE, Phase.WAITING, Phase.LIMITED, Phase.UNKNOWN})
@@ -71,6 +83,9 @@ def enter(s: AgentState, phase: Phase, at: float, why: str = "") -> Change:
     happening = event(s, "agent_phase", at, **{"from": s.phase.value, "to": phase.value, "why": why})
     if s.phase in CLOCKS_REST:
         s = later(s, at - s.since, at)
+    if (tending := s.tending) is not None:
+        s = s if s.phase in CLOCKS_REST else later(s, at - tending.since, at)
+        s = replace(s, tending=replace(tending, since=max(tending.since, at)))
     state = replace(s, phase=phase, since=at, task=tick(s.task, at, phase in CLOCK_RUNS))
     return Change(state, (happening,))
 
@@ -83,7 +98,19 @@ def later(s: AgentState, seconds: float, now: float) -> AgentState:
         last_life=min(max(now, s.last_life), s.last_life + by),
         last_progress=min(max(now, s.last_progress), s.last_progress + by),
         last_solid=min(max(now, s.last_solid), s.last_solid + by),
+        last_shown=min(max(now, s.last_shown), s.last_shown + by),
+        last_apart=min(max(now, s.last_apart), s.last_apart + by),
+        chores=tuple(replace(one, since=min(max(now, one.since), one.since + by)) for one in s.chores),
     )
+
+
+def tended(s: AgentState, at: float) -> AgentState:
+    """No child of it recovers any more: its clocks, which stood still meanwhile, go on where they stood."""
+    if s.tending is None:
+        return s
+    if s.phase not in CLOCKS_REST:
+        s = later(s, at - s.tending.since, at)
+    return replace(s, tending=None)
 
 
 def tick(task: Task | None, at: float, running: bool) -> Task | None:
@@ -129,6 +156,10 @@ def anew(s: AgentState, at: float) -> AgentState:
         last_life=at,
         last_progress=at,
         last_solid=at,
+        last_shown=at,
+        last_apart=at,
+        chores=(),
+        overlong=0.0,
         quick_looked=None,
         returning=Returning(),
     )
@@ -185,6 +216,11 @@ def open_incident(s: AgentState, at: float, symptom: str, cause: str, detail: st
     return Change(state, (event(state, "agent_incident", at, symptom=symptom, cause=cause, detail=detail),))
 
 
+def agent_of(incident: str) -> str:
+    """Whose incident this is, by its name; empty when it is no incident's."""
+    return incident.rpartition("-i")[0]
+
+
 def close_incident(s: AgentState, at: float, outcome: str) -> Change:
     """Close the open incident as recovered, self, or cleared."""
     if s.incident is None:
@@ -198,18 +234,20 @@ def close_incident(s: AgentState, at: float, outcome: str) -> Change:
         cause=s.incident.cause,
         seconds=round(at - s.incident.opened, 3),
     )
-    return Change(replace(s, incident=None, recovery=None, healthy_since=at), (happening,))
+    return Change(replace(s, incident=None, recovery=None, healthy_since=at, held_back=()), (happening,))
 
 
-def end_attempt(s: AgentState, at: float, *, ok: bool, why: str) -> Change:
-    """Write the outcome of the attempt under way, answer the order that asked for it, drop the recovery."""
+def end_attempt(s: AgentState, at: float, *, ok: bool, why: str, lived: float | None = None) -> Change:
+    """Write the outcome of the attempt under way, answer the order that asked for it, drop the recovery.
+    `lived`: how long its process did (s), if that is how it failed."""
     recovery, incident = s.recovery, s.incident
     if recovery is None:
         return Change(s)
     notes: list[Happening] = []
     if incident is not None and recovery.n:
+        outcome = "success" if ok else "failure"
         attempts = tuple(
-            replace(a, outcome="success" if ok else "failure", why=why) if a.n == recovery.n else a
+            replace(a, outcome=outcome, why=why, lived=lived) if a.n == recovery.n else a
             for a in incident.attempts
         )
         incident = replace(incident, attempts=attempts)
@@ -256,15 +294,16 @@ def add_attempt(s: AgentState, at: float, recovery: Recovery, *, manual: bool) -
         return replace(s, recovery=recovery)
     n = len(incident.attempts) + 1
     attempt = Attempt(n, recovery.strategy, at, seat=recovery.seat, manual=manual, level=recovery.level)
+    attempts = (*incident.attempts, attempt)
     return replace(
-        s, incident=replace(incident, attempts=(*incident.attempts, attempt)), recovery=replace(recovery, n=n)
+        s, incident=replace(incident, attempts=attempts, asked=None), recovery=replace(recovery, n=n)
     )
 
 
 def plain_start(s: AgentState, order: str | None = None) -> AgentState:
     """Ask for a start that is nobody's recovery: the first one, or one a person ordered."""
     key = f"{s.id}/{s.attempt + 1}/start"
-    recovery = Recovery(None, Stage.CLEARING, key, s.seat, order=order)
+    recovery = Recovery(None, Stage.CLEARING, key, s.seat, order=order, hand=s.hand)
     return replace(s, recovery=recovery)
 
 
@@ -294,19 +333,31 @@ def first_state(spec: AgentSpec, at: float) -> Change:
 def fitted(s: AgentState, spec: AgentSpec, now: float) -> AgentState:
     """The state under a changed fleet file, or read by a daemon whose clock says something else: no seat
     that is not there, and no wait beyond what the policy allows."""
-    seats, policy = len(spec.seats), spec.policy
-    recovery, task = s.recovery, s.task
+    seats = len(spec.seats)
+    s = replace(s, seat=s.seat if s.seat < seats else 0, hand=known(s.hand, spec))
+    policy = in_force(s, spec).policy
+    recovery, task, incident = s.recovery, s.task, s.incident
+    if incident and incident.observed and policy.mode == "armed":
+        incident = replace(incident, observed=False)  # from now on something is done about it
+    if incident and incident.asked:
+        until = min(incident.asked.until, now + policy.decide_within)
+        incident = replace(incident, asked=replace(incident.asked, until=until))
     if recovery:
-        longest = max(policy.verify_within, policy.backoff.max * (1 + policy.backoff.jitter))
+        longest = max(policy.verify_within, longest_delay(policy.backoff))
         recovery = replace(
             recovery,
             seat=recovery.seat if recovery.seat < seats else 0,
+            hand=known(recovery.hand, spec),
             from_seat=recovery.from_seat if recovery.from_seat < seats else 0,
+            from_hand=known(recovery.from_hand, spec),
             due=min(recovery.due, now + longest),
         )
     if task and task.ticking_since is not None:
         task = replace(task, ticking_since=min(task.ticking_since, now))
-    return replace(s, seat=s.seat if s.seat < seats else 0, recovery=recovery, task=task)
+    holds = s.held_back if incident and s.phase not in HELD else ()
+    if holds:
+        holds = tuple(replace(hold, since=min(hold.since, now)) for hold in holds)
+    return replace(s, recovery=recovery, task=task, incident=incident, held_back=holds)
 
 
 STRATEGY_OF = {s.value: s for s in Strategy}

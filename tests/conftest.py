@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hhmrs.config.fleet import AgentSpec, Policy, Profile, Seat
+from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
+from hhmrs.controller.brain import Brain
+from hhmrs.healing.simulate import Simulation
 
 # A shell that starts us in the background has SIGINT ignored, and so would every program the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeSpec = Callable[..., AgentSpec]
+Simulate = Callable[..., Simulation]
 
 
 @pytest.fixture
@@ -37,5 +40,19 @@ def make_spec() -> MakeSpec:
             "policy": Policy(**fields),
         }
         return AgentSpec(**(given | own))
+
+    return make
+
+
+@pytest.fixture
+def simulate() -> Simulate:
+    """A fleet of these agents under the daemon's own brain: `simulate([spec, ...], "seed", faults=CALM)`."""
+
+    def make(
+        specs: Sequence[AgentSpec], seed: str, *, policy: Policy | None = None, **options: Any
+    ) -> Simulation:
+        agents = {spec.id: spec for spec in specs}
+        fleet = FleetSpec(fleet="sim", path=Path("/f"), policy=policy or Policy(), agents=agents, profiles={})
+        return Simulation(fleet, seed, Brain, **options)
 
     return make

@@ -14,6 +14,7 @@ from ..config.paths import StateDir
 from ..config.problems import ConfigError
 from ..controller.known import KnownStates
 from ..controller.ledger import LedgerReader
+from ..controller.lock import read_holder
 from ..controller.orders import send_order
 from ..controller.ports import Event, Terminals
 from ..controller.views import FleetView, fleet_view
@@ -57,7 +58,8 @@ class DaemonSource:
     def snapshot(self, focus: str | None) -> Snapshot:
         """One look. Raises LedgerError or OSError when the ledger cannot be read."""
         with self._lock:
-            now = time.time()
+            holder = read_holder(self._dir)
+            now = holder.now() if holder else time.time()
             spec = self._current_spec()
             self._read(focus)
             book = self._book
@@ -79,7 +81,10 @@ class DaemonSource:
         return send_order(self._dir, order, agent, args)
 
     def attach_argv(self, agent: str) -> list[str]:
-        return ["tmux", "-L", self._terminals.socket_of(agent), "-u", "attach-session", "-t", f"={agent}"]
+        socket, pane = self._terminals.socket_of(agent), self._terminals.pane_of(agent)
+        # The pane that bears our label: a person may have renamed the agent's session.
+        target = pane.pane if pane is not None else f"={agent}"
+        return ["tmux", "-L", socket, "-u", "attach-session", "-t", target]
 
     def close(self) -> None:
         self._reader.close()

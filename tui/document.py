@@ -13,7 +13,7 @@ from typing import Any
 from ..healing.agent import Phase
 from .looks import clean
 
-KINDS = ("beat", "output", "file", "transcript", "process")
+KINDS = ("beat", "output", "file", "transcript", "process", "cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Agent:
     alive: bool = True
     attached: bool = False
     doing: str = ""
-    """The strategy under way and its stage, as `restart: verifying`."""
+    """The strategy under way and its stage, as `restart: verifying`; or whom it `asks` for the next one."""
     until: float | None = None
     """When the stage or the limit ends, epoch seconds."""
     orphan: bool = False
@@ -83,7 +83,8 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A whole status document. `up`: a daemon is running; `at`: epoch seconds of the look."""
+    """A whole status document. `up`: a daemon is running; `frozen`: its pid, if that process is stopped;
+    `at`: epoch seconds of the look."""
 
     name: str
     at: float
@@ -93,6 +94,7 @@ class Fleet:
     cascade: str = ""
     agents: tuple[Agent, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    frozen: int | None = None
 
     def agent(self, name: str | None) -> Agent | None:
         return next((a for a in self.agents if a.id == name), None)
@@ -129,6 +131,7 @@ def read_fleet(document: Mapping[str, Any], titles: Mapping[str, str]) -> Fleet:
         cascade=_cascade(cascade),
         agents=tuple(_agent(a, titles, bool(daemon)) for a in _maps(document.get("agents"))),
         troubles=tuple(_trouble(i) for i in _maps(document.get("incidents"))),
+        frozen=int(_number(daemon.get("pid")) or 0) if daemon.get("stopped") is True else None,
     )
 
 
@@ -161,6 +164,7 @@ def _agent(raw: Mapping[str, Any], titles: Mapping[str, str], up: bool) -> Agent
     pid, alive = raw.get("pid"), bool(raw.get("alive", True))
     task = raw.get("task_text") or raw.get("task")
     step = raw.get("next") or {}
+    asks = raw.get("asks") or {}
     return Agent(
         id=name,
         title=clean(titles.get(name) or raw.get("title") or name, 64),
@@ -182,17 +186,23 @@ def _agent(raw: Mapping[str, Any], titles: Mapping[str, str], up: bool) -> Agent
         incident=clean(raw["incident"], 80) if raw.get("incident") else None,
         alive=alive,
         attached=bool(raw.get("attached")),
-        doing=clean(_doing(step.get("strategy"), raw.get("stage"), up), 40)
-        if step and raw.get("stage")
-        else "",
-        until=moment(step.get("at")) if step else moment(raw.get("limited_until")),
+        doing=clean(_doing(raw, titles, up), 40),
+        until=moment(step.get("at") if step else asks.get("until") or raw.get("limited_until")),
         orphan=bool(raw.get("orphan")),
     )
 
 
-def _doing(strategy: object, stage: object, up: bool) -> str:
+def _doing(raw: Mapping[str, Any], titles: Mapping[str, str], up: bool) -> str:
     """Without a daemon nothing is under way; the next one takes it up."""
-    return f"{strategy}: {stage}" if up else f"{strategy} at the next `hhmrs up`"
+    step, stage, asks = raw.get("next") or {}, raw.get("stage"), raw.get("asks") or {}
+    held = [str(hold.get("by")) for hold in _maps(raw.get("held_back"))]
+    if held and stage in (None, "backoff"):
+        what = f"{step.get('strategy')}: " if step else ""
+        return f"{what}held back ({', '.join(held)})"
+    if step and stage:
+        return f"{step.get('strategy')}: {stage}" if up else f"{step.get('strategy')} at the next `hhmrs up`"
+    asked = str(asks.get("agent") or "")
+    return f"asks {titles.get(asked, asked)}" if asked else ""
 
 
 def _trouble(raw: Mapping[str, Any]) -> Trouble:

@@ -112,6 +112,7 @@ _TONES: dict[str, Tone] = {
     "agent_exited": Tone.SICK,
     "agent_attempt_failed": Tone.SICK,
     "agent_incident": Tone.SICK,
+    "agent_error_shown": Tone.SICK,
     "agent_letter_refused": Tone.SICK,
     "agent_asked": Tone.ASK,
     "agent_done": Tone.GOOD,
@@ -158,7 +159,7 @@ def _family_tone(kind: str) -> Tone:
     return Tone.HOLD if kind.startswith("operator_") else Tone.QUIET
 
 
-_NAMED = ("reason", "why", "proof", "question", "summary", "text", "message", "detail")
+_NAMED = ("reason", "why", "proof", "question", "summary", "text", "message", "detail", "line")
 _SHORT = (
     "strategy",
     "n",
@@ -166,6 +167,8 @@ _SHORT = (
     "symptom",
     "level_from",
     "level_to",
+    "decider",
+    "decided_by",
     "status",
     "signal",
     "attempt",

@@ -135,7 +135,7 @@ KEYS: tuple[Key, ...] = (
         VIEW,
         "hush",
     ),
-    _order("n", "nudge", "nudge", "type the rescue message into the agent's pane", 3),
+    _order("n", "nudge", "nudge", "wake the agent: its dialog, its status file, the rescue message", 3),
     _order("u", "resume", "resume", "end the agent's process tree and resume from its checkpoint", 4),
     _order("r", "restart", "restart", "end the agent's process tree and start it afresh", 5),
     _order("R", "reassign", "reassign", "end it and go on with another profile or model", 6),

@@ -1,4 +1,4 @@
-"""How an agent writes a letter: `hhmrs beat|checkpoint|done|fail|ask` (contract.md section 4).
+"""How an agent writes a letter: `hhmrs beat|checkpoint|done|fail|ask|decide` (contract.md section 4).
 
 Agents call this often, so it imports only what the interpreter has loaded anyway: no argparse, no json,
 not even `__future__`. A letter is written to tmp/ and renamed into new/; no daemon need be running.
@@ -13,7 +13,8 @@ try:
 except ImportError:  # an interpreter without the C accelerator
     from json.encoder import encode_basestring_ascii as _quoted
 
-VERBS = ("beat", "checkpoint", "done", "fail", "ask")
+VERBS = ("beat", "checkpoint", "done", "fail", "ask", "decide")
+STRATEGIES = ("nudge", "resume", "restart", "reassign", "escalate")
 STATES = (
     "idle",
     "planning",
@@ -34,6 +35,7 @@ _VALUED = {
     "done": ("--summary", "--exit-code", "--artifact"),
     "fail": ("--summary", "--exit-code", "--artifact"),
     "ask": ("--option",),
+    "decide": (),
 }
 _HELP = {
     "beat": "usage: hhmrs beat [[--state] STATE] [--progress 0..1] [--message TEXT] [--snippet python|sh]\n\n"
@@ -49,6 +51,9 @@ _HELP = {
     "Say that you cannot finish the task, and why.\n",
     "ask": "usage: hhmrs ask QUESTION [--option TEXT]...\n\n"
     "Ask a person. You count as waiting until the answer is typed to you.\n",
+    "decide": "usage: hhmrs decide INCIDENT STRATEGY\n\n"
+    "Answer an alert about a child of yours. STRATEGY: " + " ".join(STRATEGIES) + ".\n"
+    "It counts only from an ancestor of the child, and only while you are asked.\n",
 }
 
 
@@ -98,6 +103,8 @@ def _parse(verb: str, rest: list[str]) -> tuple[list[str], dict[str, list[str]]]
             break
         if word in ("--help", "-h"):
             options["--help"] = []
+        elif word == "--no-wait" and verb == "decide":
+            continue  # a letter never waits
         elif word.startswith("--"):
             name, equals, value = word.partition("=")
             if name not in _VALUED[verb]:
@@ -162,12 +169,22 @@ def _ask_fields(words: list[str], options: dict[str, list[str]]) -> list[str]:
     return ['"question":' + _text(words[0]), _listed("options", options.get("--option", []))]
 
 
+def _decide_fields(words: list[str], _: dict[str, list[str]]) -> list[str]:
+    if len(words) != 2:
+        raise _Usage("takes INCIDENT STRATEGY, as the alert names them")
+    incident, strategy = words
+    if strategy not in STRATEGIES:
+        raise _Usage(f"unknown strategy {strategy!r}; it is one of {' '.join(STRATEGIES)}")
+    return ['"incident":' + _text(incident), '"strategy":' + _text(strategy)]
+
+
 _FIELDS = {
     "beat": _beat_fields,
     "checkpoint": _checkpoint_fields,
     "done": _end_fields,
     "fail": _end_fields,
     "ask": _ask_fields,
+    "decide": _decide_fields,
 }
 
 

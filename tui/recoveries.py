@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..config.fleet import AgentSpec, FleetSpec
-from ..healing.agent import AgentState, Phase
-from ..healing.decide import RESCUE
+from ..healing.agent import AgentState, NudgeStep, Phase
+from ..healing.nudges import RESCUE, in_words
+from ..healing.nudges import steps as steps_of_nudge
 from ..healing.obey import refusal
 from .document import Agent, Fleet
 from .looks import age, clean
@@ -95,7 +96,7 @@ def plan(
         agent=None if agent is None or order in FLEET_WIDE else agent.id,
         heading=f"{_NAMES.get(order, order.capitalize())} {title}",
         steps=_steps(order, agent, state, seats),
-        verbatim=RESCUE if order == "nudge" else text,
+        verbatim=_rescue(state, seats) if order == "nudge" else text,
         choices=_choices(order, agent, seats, text),
         reason=why_not(order, agent, fleet, state, seats),
         grave=order in RESTARTING or order == "stop",
@@ -115,7 +116,21 @@ def _steps(
         first = ("clear its escalation and refill its budgets",)
     if order in RESTARTING:
         return first + _restart_steps(order, agent, state, spec)
+    if order == "nudge" and state is not None and spec is not None:
+        return first + _nudge_steps(agent, state, spec)
     return first + _plain_steps(order, agent, spec)
+
+
+def _rescue(state: AgentState | None, spec: AgentSpec | None) -> str:
+    """The very text that a nudge types, where it types one."""
+    typed = state is None or spec is None or NudgeStep.RESCUE in steps_of_nudge(state, spec)
+    return RESCUE if typed else ""
+
+
+def _nudge_steps(agent: Agent, state: AgentState, spec: AgentSpec) -> tuple[str, ...]:
+    pid = f" (pid {agent.pid})" if agent.pid else ""
+    last = (f"into its pane{pid} as one paste, then Enter:",) if _rescue(state, spec) else ()
+    return (*in_words(state, spec), *last)
 
 
 def _restart_steps(

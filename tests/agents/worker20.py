@@ -1,7 +1,7 @@
 """Twenty subtasks, each to be done exactly once over all attempts.
 
     python worker20.py [--subtasks 20] [--pace 0.1] [--kill-at N] [--hang-at N] [--exit-at N --exit-code 3]
-                       [--in-attempts 1] [--trust both|checkpoint] [--ignore-term]
+                       [--in-attempts 1] [--trust both|checkpoint] [--ignore-term] [--hurry FILE]
 
 For each subtask: `out/task-NN.txt`, then one line in `journal.jsonl` (fsynced), then a checkpoint letter with
 everything completed so far. Ends with a `done` letter and exit 0.
@@ -13,6 +13,7 @@ everything completed so far. Ends with a `done` letter and exit 0.
 `--trust`       which subtasks a new attempt leaves out: those of $HHMRS_CHECKPOINT alone, or also those in
                 the journal (`both`, the default; an attempt may be killed between the two writes)
 `--ignore-term` does not end by SIGTERM
+`--hurry`       once FILE is there, subtasks take no time any more
 
 A journal line: {"subtask","attempt","pid","at"}; the first of an attempt has `resumed` (what the checkpoint
 said) and `found` (what only the journal knew) as well. Exactly once = `subtask` is unique over the lines.
@@ -44,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--in-attempts", type=int, default=1)
     parser.add_argument("--trust", choices=("both", "checkpoint"), default="both")
     parser.add_argument("--ignore-term", action="store_true")
+    parser.add_argument("--hurry", type=Path)
     return parser.parse_args()
 
 
@@ -85,7 +87,8 @@ def main() -> None:
         if subtask in done:
             continue
         letter("beat", state="executing", progress=len(done) / options.subtasks, message=f"at {subtask}")
-        time.sleep(options.pace)
+        if options.hurry is None or not options.hurry.exists():
+            time.sleep(options.pace)
         Path("out", f"{subtask}.txt").write_text(f"{subtask} by attempt {attempt()}\n", encoding="utf-8")
         line = {"subtask": subtask, "attempt": attempt(), "pid": os.getpid(), "at": stamp(), **extra}
         append_line(JOURNAL, json.dumps(line))

@@ -134,3 +134,21 @@ def test_no_two_test_files_share_a_name(root: Path) -> None:
 
 def test_tests_are_no_packages(root: Path) -> None:
     assert list((root / "tests").rglob("__init__.py")) == []
+
+
+def test_one_place_says_on_which_seat_an_agent_runs(sources: list[Path], root: Path) -> None:
+    """`healing/seats.py` knows of seats by hand too; the simulated world stands for tmux, and runs what it is
+    told to."""
+    knowing = {root / "healing" / "seats.py", root / "healing" / "simulate" / "world.py"}
+    guessed = [
+        f"{file}:{node.lineno}"
+        for file in sources
+        if file not in knowing
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "seats"
+        and not isinstance(node.slice, ast.Constant | ast.Slice)
+    ]
+
+    assert guessed == []

@@ -71,6 +71,7 @@ def test_a_beat_loads_next_to_nothing(installed: Installed, tmp_path: Path) -> N
         ["done", "--summary", "all tests pass"],
         ["fail", "--summary", "no such branch"],
         ["ask", "Which database?", "--option", "sqlite"],
+        ["decide", "worker-01-i2", "restart"],
     ],
     ids=lambda words: str(words[0]),
 )

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,19 @@ def test_bad_is_capped_by_number_and_size(post: Post, monkeypatch: pytest.Monkey
     assert sum((post.folder / "bad" / name).stat().st_size for name in post.bad()) < 10_000
 
 
+def test_what_is_too_much_for_bad_takes_nobodys_place(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "MOST_BYTES", 10_000)
+    post.write("first", raw=b"no")
+    post.inbox.drain("worker", 2)
+    (post.folder / "new" / "folder").mkdir()
+    post.inbox.drain("worker", 2)
+    post.write("vast", raw=b"x" * 20_000)
+    post.inbox.drain("worker", 2)
+    post.write("last", raw=b"no")
+    post.inbox.drain("worker", 2)
+    assert {name for name in post.bad() if not name.endswith(".reason")} == {"first", "last"}
+
+
 def test_paths_outside_the_workspace_are_dropped_and_told(post: Post, tmp_path: Path) -> None:
     (post.workspace / "out").symlink_to(tmp_path)
     inside = str(post.workspace / "src" / "a.py")
@@ -285,6 +299,16 @@ def test_bad_orders_are_refused(post: Post, change: dict[str, Any], says: str) -
     post.order(**change)
     assert post.inbox.orders() == []
     assert says in post.reasons[0]
+
+
+def test_who_waits_for_an_order_can_be_told_that_it_was_refused(post: Post) -> None:
+    order = uuid.uuid4().hex
+    expired = json.dumps({"kind": "order", "id": order}).encode()
+    post.write(f"00000000000000000001-{order}.json", to=post.desk, raw=expired)
+    post.write(f"00000000000000000002-{order}.json", raw=b"an agent's letter is no order")
+    assert post.inbox.orders() == []
+    assert post.inbox.drain("worker", 2) == []
+    assert [one.order for one in post.heard if isinstance(one, LetterRefused)] == [order, ""]
 
 
 def test_an_inbox_that_was_deleted_is_made_again(post: Post) -> None:

@@ -148,15 +148,45 @@ def test_retry_history_goes_from_pending_to_what_was_proved(
     assert rows[-1]["new_config"] == '{"profile": "claude", "model": "opus"}'
 
 
-def test_another_profile_is_an_agent_change(ledger: SqliteLedger, reader: LedgerReader) -> None:
+@pytest.mark.parametrize(
+    ("new_profile", "new_model", "kind"),
+    [("codex", "x", "agent_change"), ("claude", "y", "llm_change"), ("claude", None, "llm_change"),
+     ("claude", "x", "agent_change")],
+)  # fmt: skip
+def test_only_another_model_is_an_llm_change(
+    ledger: SqliteLedger, reader: LedgerReader, new_profile: str, new_model: str | None, kind: str
+) -> None:
     change: dict[str, Any] = {
         "old_profile": "claude",
         "old_model": "x",
-        "new_profile": "codex",
-        "new_model": "x",
+        "new_profile": new_profile,
+        "new_model": new_model,
     }
     ledger.append([row(happened("hhmrs_reassign", incident="code-i1", n=1, **change))])
-    assert [r["retry_type"] for r in reader.rows("retry_history")] == ["agent_change"]
+    assert [r["retry_type"] for r in reader.rows("retry_history")] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"), [("hhmrs_recovered", "success"), ("agent_attempt_failed", "failure")]
+)
+def test_raised_timeouts_stand_beside_the_reassign_and_end_with_it(
+    ledger: SqliteLedger, reader: LedgerReader, end: str, outcome: str
+) -> None:
+    times: dict[str, Any] = {"old": {"silence": 60.0}, "new": {"silence": 120.0}, "reason": "longer"}
+    change = {"old_profile": "claude", "new_profile": "codex"}
+    ledger.append([
+        row(
+            happened("hhmrs_reassign", 1, incident="code-i1", n=1, strategy="reassign", **change),
+            happened("agent_timeouts_raised", 1, incident="code-i1", n=1, task="code-1", **times),
+        )
+    ])  # fmt: skip
+    raised = reader.rows("retry_history")[1]
+    assert (raised["retry_type"], raised["outcome"], raised["task_id"]) == (
+        "timeout_increase", "pending", "code-1",
+    )  # fmt: skip
+    assert (raised["old_config"], raised["new_config"]) == ('{"silence": 60.0}', '{"silence": 120.0}')
+    ledger.append([row(happened(end, 2, incident="code-i1", n=1, strategy="reassign", proof="p", why="w"))])
+    assert [r["outcome"] for r in reader.rows("retry_history")] == [outcome, outcome]
 
 
 def test_an_attempt_cut_off_by_a_crash_never_stays_pending(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhmrs.config.fleet import AgentSpec
+from hhmrs.config.fleet import AgentSpec, Profile
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import HELD, AgentState, Happening, Phase, Stage
@@ -20,6 +20,7 @@ from hhmrs.healing.codec import dump_state, load_state
 from hhmrs.healing.decide import decide, due
 from hhmrs.healing.evolve import evolve
 from hhmrs.healing.explain import explain
+from hhmrs.healing.seats import seat_of
 from hhmrs.healing.transitions import Change, first_state
 
 MakeSpec = Callable[..., AgentSpec]
@@ -39,7 +40,11 @@ MEANS_PROGRESS = (
     e.Ordered,
 )
 """Evidence of no other kind may ever close an incident."""
-MANUAL = ("nudge", "resume", "restart", "reassign", "escalate", "pause", "unpause", "stop", "start", "clear")
+MANUAL = ("nudge", "resume", "restart", "reassign", "escalate", "pause", "unpause", "stop", "start", "clear",
+          "retry")  # fmt: skip
+SPARE = Profile(name="spare", command=("spare",), model_args=("--model", "{model}"))
+LIMITED = 75
+"""The exit status by which its provider's limit is known."""
 OUTPUT = ("a line", "step 1", "Error: x", "\x1b[31mred", "news", "more news")
 
 
@@ -65,9 +70,12 @@ class World:
             if isinstance(evidence, e.CheckpointReceived):
                 assert evidence.new
             if isinstance(evidence, e.ProcessMeasured):
-                assert evidence.busy_children
+                back = before.incident.cause == "left_agent" and evidence.cli == "there"
+                assert evidence.busy_children or back
             if isinstance(evidence, e.ScreenMatched):
-                assert evidence.phase == "ready"
+                # It showed an error, nothing was tried, and now it shows that it works.
+                untried = before.incident.symptom == "error" and not before.incident.attempts
+                assert evidence.phase == "ready" or (evidence.phase == "busy" and untried)
             if isinstance(evidence, e.ProcessExited):
                 assert evidence.status == 0
         if any(h.type == "hhmrs_recovered" for h in change.happenings):
@@ -116,6 +124,7 @@ class World:
         assert s.restarts <= policy.max_restarts
         assert s.reassigns <= policy.max_llm_retries
         assert 0 <= s.seat < len(self.spec.seats)
+        assert seat_of(s, self.spec).profile.name == (s.hand.profile if s.hand else "shell")
         looked_after = s.alive or s.recovery or s.incident or s.phase in HELD
         assert looked_after or (s.phase is Phase.EXITED and self.spec.restart == "temporary"), "in limbo"
         assert load_state(dump_state(s)) == s
@@ -128,7 +137,8 @@ class World:
         self.serial += 1
         letter = f"o{self.serial}"
         self.ordered.append(letter)
-        self.see(e.Ordered, order, letter, "me", {"to": to} if to else {})
+        task = self.state.task.id if self.state.task else f"{self.spec.id}-{self.state.tasks}"
+        self.see(e.Ordered, order, letter, "me", {"to": to} if to else {"task": task})
 
     def together(self, first: str, second: str) -> None:
         """Two orders that are read at once: no decision lies between them."""
@@ -183,7 +193,8 @@ class World:
 
 STEPS: dict[str, tuple[Any, ...]] = {
     "answer": ("ok",) * 6 + ("failed", "undead"),
-    "order": tuple((order, to) for order in MANUAL for to in (None, None, "shell", "nonsense")),
+    "order": tuple((order, to) for order in MANUAL for to in (None, None, "shell", "nonsense"))
+    + (("reassign", "spare"), ("reassign", "spare:m2")) * 4,
     "together": tuple((first, second) for first in MANUAL for second in MANUAL),
     "wait": (0.0, 0.4, 1.0, 3.0, 9.0, 31.0, 61.0, 605.0, 7300.0),
     "exit": ((0, None), (1, None), (126, None), (None, 9), (None, None)),
@@ -193,6 +204,8 @@ STEPS: dict[str, tuple[Any, ...]] = {
     ),
     "output": tuple((text, primed) for text in OUTPUT for primed in (False, False, True)),
     "file": (0.0, 0.3, 40.0),
+    "chore": ((2.0, 7), (2.0, 8), (1300.0, 7)),
+    "connection": (None,),
     "transcript": (None,),
     "screen": tuple(
         (phase, until)
@@ -200,6 +213,14 @@ STEPS: dict[str, tuple[Any, ...]] = {
         for until in (None, -5.0, 90.0)
     ),
     "cleared": (None,),
+    "error": tuple(
+        (cause, until, source)
+        for cause in ("auth", "api_error", "rate_limited", "context_exhausted")
+        for until in (None, 90.0)
+        for source in ("screen", "transcript")
+    ),
+    "cli": ("there", "gone", "gone", ""),
+    "limit": (-5.0, 0.5, 90.0, 1e9, None),
     "probe": (True, False),
     "beat": ("idle", "executing", "completed", "awaiting_approval", "failed", "hibernated"),
     "checkpoint": (True, False),
@@ -216,6 +237,11 @@ STEPS: dict[str, tuple[Any, ...]] = {
     "slept": (6.0, 600.0),
     "adopted": (None,),
     "daemon": (None,),
+    "deciders": (("boss", "chief"), ("chief",), ()),
+    "decided": tuple(
+        (one, by) for one in ("nudge", "restart", "reassign", "escalate") for by in ("boss", "chief")
+    ),
+    "children": (("c1",), ("c1", "c2"), ()),
 }
 
 
@@ -228,10 +254,15 @@ def _happen(world: World, what: str, how: Any) -> None:
         "exit": lambda: see(e.ProcessExited, s.attempt, *how),
         "stale exit": lambda: see(e.ProcessExited, s.attempt - 1, 1, None),
         "measure": lambda: see(e.ProcessMeasured, how[0], how[1], how[2], 1.0, 1.0, 1),
+        "chore": lambda: see(e.ProcessMeasured, True, (how[0],), False, 1.0, 1.0, 1, busy_kinds=(how[1],)),
+        "connection": lambda: see(e.ConnectionSeen, 443),
         "output": lambda: see(e.OutputSeen, (how[0],), how[1]),
         "transcript": lambda: see(e.TranscriptGrew),
         "screen": lambda: see(e.ScreenMatched, how[0], "rule", how[1] and world.now + how[1]),
         "cleared": lambda: see(e.ScreenCleared),
+        "error": lambda: see(e.ErrorShown, how[0], "so it says", how[1] and world.now + how[1], how[2]),
+        "cli": lambda: see(e.ProcessMeasured, False, (), False, 1.0, 1.0, 1, cli=how),
+        "limit": lambda: see(e.ProcessExited, s.attempt, LIMITED, None, until=how and world.now + how),
         "probe": lambda: see(e.ReadyProbed, how),
         "beat": lambda: see(e.BeatReceived, how),
         "checkpoint": lambda: see(e.CheckpointReceived, s.checkpoint + 1, how, 1),
@@ -247,6 +278,9 @@ def _happen(world: World, what: str, how: Any) -> None:
         "seen": lambda: see(e.SeenAgain),
         "adopted": lambda: see(e.ProcessAdopted, s.attempt, 5, 1.0, "%1") if s.alive else None,
         "daemon": world.new_daemon,
+        "deciders": lambda: see(e.DecidersKnown, how),
+        "decided": lambda: see(e.Decided, s.incident.id if s.incident else "a1-i9", *how),
+        "children": lambda: see(e.ChildrenRecovering, how) if how else see(e.ChildrenWell),
     }  # fmt: skip
     if what == "wait":
         _wait(world, how)
@@ -279,12 +313,18 @@ KINDS: dict[str, tuple[Any, ...]] = {
     "liveness": (("beat", "output", "file", "transcript", "cpu"), ("process",)),
     "prompt": ("do the work", None),
     "max_restarts": (0, 1, 3),
+    "profiles": ({"spare": SPARE},),
+    "reassign_timeout_factor": (1.0, 1.0, 3.0),
+    "decider": ("policy", "parent"),
+    "parent": ("boss",),
 }
 KIND = st.fixed_dictionaries({name: st.sampled_from(choices) for name, choices in KINDS.items()})
 
 
 def _live(spec: AgentSpec, what: Iterable[tuple[str, Any]], *, at_once: bool) -> None:
-    world = World(spec)
+    limited = Profile(name="shell", exit_codes={LIMITED: "rate_limited"})
+    seats = tuple(seat.model_copy(update={"profile": limited}) for seat in spec.seats)
+    world = World(spec.model_copy(update={"seats": seats}))
     for name, how in what:
         while at_once and world.pending:
             world.answer("ok")

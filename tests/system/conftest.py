@@ -16,6 +16,8 @@ from typing import Protocol
 
 import pytest
 
+from hhmrs.controller.ports import Identity
+from hhmrs.controller.processes import ProcessTable, identify
 from hhmrs.controller.tmux import TmuxTerminals
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
@@ -110,6 +112,36 @@ def environment() -> dict[str, str]:
 @pytest.fixture
 def python() -> str:
     return sys.executable
+
+
+@pytest.fixture
+def tag() -> str:
+    """A token by which whatever a test starts is found again."""
+    return f"test:{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def start(tag: str) -> Iterator[Callable[..., Identity]]:
+    """Start a process that carries the tag (`env`: more variables); it and all below it are ended."""
+    started = []
+
+    def run(*argv: str, **env: str) -> Identity:
+        child = subprocess.Popen(
+            argv,
+            env={**os.environ, "HHMRS_TOKEN": tag, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        started.append(child)
+        who = identify(child.pid)
+        assert who is not None
+        return who
+
+    yield run
+    ProcessTable().end_tagged(tag, grace=0.0)
+    for child in started:
+        child.kill()
+        child.wait(10)
 
 
 @pytest.fixture

@@ -36,32 +36,6 @@ LEAVES = (
 """The root sleeps; its grandchild is in a session of its own, and its parent is no more."""
 
 
-@pytest.fixture
-def tag() -> str:
-    return f"test:{secrets.token_hex(4)}"
-
-
-@pytest.fixture
-def start(tag: str) -> Iterator[Start]:
-    """Start a process that carries the tag; what carries it is ended afterwards."""
-    started = []
-
-    def run(*argv: str, **env: str) -> Identity:
-        child = subprocess.Popen(
-            argv, env={**os.environ, "HHMRS_TOKEN": tag, **env}, stdin=subprocess.DEVNULL
-        )
-        started.append(child)
-        who = identify(child.pid)
-        assert who is not None
-        return who
-
-    yield run
-    ProcessTable().end_tagged(tag, grace=0.0)
-    for child in started:
-        child.kill()
-        child.wait(10)
-
-
 def number_in(path: Path, wait_until: Callable[..., None]) -> int:
     wait_until(path.exists)
     return int(path.read_text())

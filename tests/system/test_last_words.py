@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from hhmrs.config.paths import StateDir
+from hhmrs.controller import deaths
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.launching import launcher_words, read_report
+from hhmrs.controller.deaths import ending_of
+from hhmrs.controller.launching import Report, launcher_words, read_report
 from hhmrs.controller.observer import Observer
 from hhmrs.controller.ports import Identity
 from hhmrs.controller.processes import identify
@@ -122,3 +124,43 @@ async def test_what_was_printed_just_before_the_end_is_in_the_tail(
     last = {agent: death.tail[-1:] for agent, death in ward.deaths.items()}
 
     assert last == {f"talk-{n}": (f"the last word of {n}",) for n in range(12)}
+
+
+DEAF = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+open("up", "w").close()
+signal.sigwait([signal.SIGCHLD])
+open("nudged", "w").close()
+signal.pause()
+"""
+
+
+async def test_a_server_that_lost_the_news_is_nudged(
+    tmp_path: Path, eventually: Callable[..., Awaitable[None]]
+) -> None:
+    """Some tmux builds lose SIGCHLD. Here a process that waits for it stands for the server."""
+    deaf = await asyncio.create_subprocess_exec(sys.executable, "-c", DEAF, cwd=tmp_path)
+    await eventually((tmp_path / "up").exists)
+
+    async def ask(*words: str) -> list[str]:
+        status = "s7" if (tmp_path / "nudged").exists() else "s"
+        return [f"a1 %1 4242 t/dev/pts/9 1 {status} g n1 0 0 0 0 0 0 0 {deaf.pid} i0 x"]
+
+    ending = await ending_of(ask, lambda _: None, "a1", 1)
+    deaf.kill()
+    await deaf.wait()
+    assert ending.status == 7
+
+
+@pytest.mark.parametrize("said", [None, "exit 3"])
+async def test_how_a_launcher_was_killed_is_not_how_its_command_ended(said: str | None) -> None:
+    """Its command may live on without a terminal; what it wrote in time counts, and nothing else."""
+    report = Report(1, 4243, status=3 if said else None)
+
+    async def ask(*words: str) -> list[str]:
+        return ["a1 %1 4242 t/dev/pts/9 1 s g9 n1 0 0 0 0 0 0 0 0 i0 x"]
+
+    later = iter([Report(1, 4243)] * len(deaths._REPORT_PAUSES))
+    ending = await ending_of(ask, lambda _: next(later, report), "a1", 1)
+    assert (ending.status, ending.signal, ending.lost) == ((3, None, False) if said else (None, None, True))

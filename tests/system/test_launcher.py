@@ -96,3 +96,22 @@ def test_a_command_that_cannot_be_run_ends_as_a_shell_says_it(state: StateDir, t
         report = read_report(state, "a")
         assert report is not None
         assert (report.pid, report.status) == (None, status)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "noise", "unreadable text"])
+def test_something_else_in_the_place_of_a_report_is_no_report(state: StateDir, kind: str) -> None:
+    """Whoever runs as this user may put anything there; the death of that agent is told all the same."""
+    place = state.runs / "a"
+    place.parent.mkdir(exist_ok=True)
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "link":
+        (state.path / "elsewhere").write_text("attempt 1\nexit 0\n")
+        place.symlink_to(state.path / "elsewhere")
+    else:
+        place.write_bytes(
+            b"\xff\x00" * 9000 if kind == "noise" else "attempt \N{SUPERSCRIPT TWO}\nexit x".encode()
+        )
+    assert read_report(state, "a") is None

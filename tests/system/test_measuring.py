@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import secrets
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ import pytest
 from hhmrs.controller.measuring import Measure, Meter
 from hhmrs.controller.ports import Identity
 from hhmrs.controller.process_table import TableReader, moved_bytes, read_row, read_table
-from hhmrs.controller.processes import READ_ALL_EVERY, ProcessTable, alive, identify
+from hhmrs.controller.processes import READ_ALL_EVERY, ProcessTable, alive
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
@@ -31,26 +30,6 @@ AS_NOBODY = (
     "print(moved_bytes(int(sys.argv[1])))",
 )
 WRITES = "import sys, time\nwhile True: sys.stdout.write('x'); sys.stdout.flush(); time.sleep(0.02)"
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start a process; it and all below it are ended afterwards."""
-    tag, started = f"test:{secrets.token_hex(4)}", []
-
-    def run(*argv: str) -> Identity:
-        env = {**os.environ, "HHMRS_TOKEN": tag}
-        child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        started.append(child)
-        who = identify(child.pid)
-        assert who is not None
-        return who
-
-    yield run
-    ProcessTable().end_tagged(tag, grace=0.0)
-    for child in started:
-        child.kill()
-        child.wait(10)
 
 
 def state(pid: int) -> str:

@@ -16,8 +16,8 @@ from typing import TypeVar
 import pytest
 
 from hhmrs.config.fleet import ScreenRule
+from hhmrs.controller import tmux_control
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.deaths import ending_of
 from hhmrs.controller.observer import LINES_KEPT, Observer
 from hhmrs.controller.ports import Identity
 from hhmrs.controller.processes import alive, identify
@@ -27,6 +27,8 @@ from hhmrs.controller.tmux_control import ControlClient, ControlLost, ControlRef
 from hhmrs.healing.evidence import (
     Evidence,
     OutputSeen,
+    PaneLabelled,
+    PaneLost,
     PersonPresent,
     ProcessExited,
     ScreenCleared,
@@ -116,33 +118,6 @@ async def test_fifty_quick_deaths_all_have_the_right_status(
     await eventually(lambda: sum(isinstance(e, ProcessExited) for e in eyes.said) == 50, deadline=30)
     statuses = {e.agent: (e.status, e.signal) for e in eyes.said if isinstance(e, ProcessExited)}
     assert statuses == {f"a{n}": (n + 1, None) for n in range(50)}
-
-
-DEAF = """
-import signal
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-open("up", "w").close()
-signal.sigwait([signal.SIGCHLD])
-open("nudged", "w").close()
-signal.pause()
-"""
-
-
-async def test_a_server_that_lost_the_news_is_nudged(
-    tmp_path: Path, eventually: Callable[..., Awaitable[None]]
-) -> None:
-    """Some tmux builds lose SIGCHLD. Here a process that waits for it stands for the server."""
-    deaf = await asyncio.create_subprocess_exec(sys.executable, "-c", DEAF, cwd=tmp_path)
-    await eventually((tmp_path / "up").exists)
-
-    async def ask(*words: str) -> list[str]:
-        status = "s7" if (tmp_path / "nudged").exists() else "s"
-        return [f"a1 %1 4242 t/dev/pts/9 1 {status} g n1 0 0 0 0 0 0 0 {deaf.pid} x"]
-
-    ending = await ending_of(ask, lambda _: None, "a1", 1)
-    deaf.kill()
-    await deaf.wait()
-    assert ending.status == 7
 
 
 async def test_a_burst_of_deaths_at_once(eyes: Eyes, eventually: Callable[..., Awaitable[None]]) -> None:
@@ -319,6 +294,67 @@ async def test_a_lost_connection_is_unseen_then_seen_again_and_never_a_death(
     assert len(eyes.of(Unseen)) == len(eyes.of(SeenAgain)) == 1
     assert eyes.of(ProcessExited) == []
     assert eyes.lost == 0
+
+
+async def test_a_title_of_a_megabyte_blinds_nobody(
+    eyes: Eyes, eventually: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some twenty of them would fill an answer beyond its bound."""
+    monkeypatch.setattr(tmux_control, "_ANSWER_LIMIT", 1 << 18)
+    say = "import sys; sys.stdout.write('\\x1b]2;' + '#[x]' * 200000 + '\\x07said')"
+    await eyes.run("a2", "echo hi; sleep 60")
+    await eyes.run("a1", f'{sys.executable} -c "{say}"; sleep 60')
+    await eventually(lambda: any("more than" in label.title for label in eyes.of(PaneLabelled)))
+    eyes.observer._sweep_soon(0.0)
+    await eventually(lambda: "said" in eyes.text())
+    assert eyes.of(Unseen) == eyes.of(Unseen, "a2") == []
+
+
+async def test_a_session_that_a_person_renamed_is_no_lost_terminal(
+    eyes: Eyes, eventually: Callable[..., Awaitable[None]], terminals: TmuxTerminals, tmp_path: Path
+) -> None:
+    """A program that ends well in it is not done again for having lost its terminal."""
+    go = tmp_path / "go"
+    await eyes.run("a1", f"echo up; while [ ! -e '{go}' ]; do sleep .05; done; echo all done; sleep .05")
+    await eventually(lambda: eyes.of(OutputSeen))
+    words = ["tmux", "-L", terminals.socket, "-N", "rename-session", "-t", "=a1", "mine"]
+    await asyncio.to_thread(subprocess.run, words, check=True)
+    go.touch()
+    await eventually(lambda: eyes.of(ProcessExited))
+    (end,) = eyes.of(ProcessExited)
+    assert (end.status, end.lost, end.tail) == (0, False, ("up", "all done"))
+
+
+async def test_a_process_that_outlives_its_pane_is_told_of_once_and_is_neither_dead_nor_unknown(
+    eyes: Eyes, eventually: Callable[..., Awaitable[None]]
+) -> None:
+    await eyes.run("a1", "trap '' HUP; echo up; while :; do sleep 0.2; done")
+    await eyes.run("a2", "echo up; sleep 60")
+    await eventually(lambda: eyes.of(OutputSeen))
+    await asyncio.to_thread(eyes.terminals.close, "a1")
+    await eventually(lambda: eyes.of(PaneLost))
+    eyes.observer._sweep_soon(0.0)
+    link = eyes.observer._link
+    assert link is not None
+    assert link._transport is not None
+    link._transport.kill()
+    await eventually(lambda: eyes.of(SeenAgain))
+    assert (len(eyes.of(PaneLost)), eyes.of(ProcessExited), eyes.of(PaneLost, "a2")) == (1, [], [])
+
+
+async def test_a_hub_that_a_person_ended_is_made_anew(
+    eyes: Eyes, eventually: Callable[..., Awaitable[None]], terminals: TmuxTerminals
+) -> None:
+    await eyes.run("a1", "while :; do echo $(od -An -N4 -x /dev/urandom | tr 0-9 g-p); sleep .1; done")
+    await eventually(lambda: eyes.of(OutputSeen))
+    words = ["tmux", "-L", terminals.socket, "-N", "kill-session", "-t", "=_hub"]
+    await asyncio.to_thread(subprocess.run, words, check=True)
+    await eventually(lambda: eyes.of(Unseen))
+    await eventually(lambda: eyes.of(SeenAgain))
+    told = len(eyes.of(OutputSeen))
+    await eventually(lambda: len(eyes.of(OutputSeen)) > told + 2)
+    assert eyes.of(ProcessExited) == []
+    assert eyes.lost == 0, "the server itself was there all the time"
 
 
 async def test_a_server_that_does_not_answer_is_unseen(

@@ -238,6 +238,19 @@ def test_a_tmux_server_under_an_agent_is_spared_and_its_panes_are_not_the_agents
     subprocess.run(["tmux", "-L", tmux_socket, "kill-server"], timeout=10, check=True)
 
 
+def test_who_merely_calls_itself_a_tmux_server_is_neither_spared_nor_overlooked(
+    table: ProcessTable, start: Callable[..., Identity], tag: str, wait_until: Callable[..., None]
+) -> None:
+    script = "open('/proc/self/comm', 'w').write('tmux: server'); import time; time.sleep(600)"
+    who = start("sh", "-c", f'{sys.executable} -c "{script}" & wait')
+    wait_until(lambda: "tmux: server" in map(name, pids(table.tree(who))))
+    (liar,) = (one for one in table.tree(who) if name(one.pid) == "tmux: server")
+    measured = [table.measure({"a": who})["a"].threads for _ in range(2)]
+    assert measured[-1] == 2, "both processes of the agent, of one thread each"
+    assert table.end_tree(liar, grace=0.0) == []
+    assert not alive(liar)
+
+
 def until_measured(
     table: ProcessTable,
     roots: dict[str, Identity],

@@ -119,7 +119,7 @@ def test_what_stood_there_before_a_touch_and_the_same_again_say_nothing(desk: De
 def test_what_a_supervisor_wrote_says_nothing(desk: Desk) -> None:
     work = desk.follow()
     ours = json.dumps({"state": "executing", "message": "reset"}).encode()
-    desk.source.ours(work / "status.json", ours)
+    desk.source.wrote(work / "status.json", ours)
     put(work / "status.json", ours)
     desk.settle()
     assert desk.beats() == []

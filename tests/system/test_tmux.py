@@ -249,7 +249,7 @@ def test_titles_cannot_forge_a_row(
 
 
 def test_broken_rows_are_passed_over() -> None:
-    assert read_rows(["", "a1 %1", "a1 %1 x t 0 s g n1 0 0 0 0 0 0 0 1 xtitle", ROW_FORMAT]) == []
+    assert read_rows(["", "a1 %1", "a1 %1 x t 0 s g n1 0 0 0 0 0 0 0 1 i0 xtitle", ROW_FORMAT]) == []
 
 
 def test_paste_is_exact_without_control_characters_and_enter_comes_after(

@@ -20,7 +20,7 @@ from hhmrs.config.profiles import builtin_profiles
 from hhmrs.controller.clock import SteadyClock
 from hhmrs.controller.ports import Identity, Running
 from hhmrs.controller.transcripts import Transcripts
-from hhmrs.healing.evidence import Evidence, SessionLearned, TranscriptGrew
+from hhmrs.healing.evidence import ErrorShown, Evidence, SessionLearned, TranscriptGrew
 
 WaitUntil = Callable[..., None]
 ONE = "11111111-2222-4333-8444-555555555555"
@@ -369,3 +369,106 @@ def test_a_fleet_without_transcripts_has_no_thread(desk: Desk) -> None:
     desk.follow("a2", "opencode")
     assert desk.source.means() == ()
     assert not any(thread.name == "hhmrs-transcripts" for thread in threading.enumerate())
+
+
+def claude_error(text: str, **more: Any) -> str:
+    said = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+    return line(type="assistant", message=said, isApiErrorMessage=True, **more)
+
+
+def codex_error(info: object, message: str = "it failed") -> str:
+    payload = {"type": "task_complete", "error": {"message": message, "codex_error_info": info}}
+    return line(timestamp="x", ordinal=7, type="event_msg", payload=payload)
+
+
+def gemini_error(text: str) -> str:
+    return line(id="e", timestamp="x", type="error", content=text)
+
+
+CONNECTION = "http_connection_failed"
+ERRORS = [
+    ("claude", claude_error("Invalid API key · Please run /login"), "auth"),
+    ("claude", claude_error('API Error: 401 {"type":"error"} · Please run /login'), "auth"),
+    ("claude", claude_error("You've hit your limit · resets in 2h 5m"), "rate_limited"),
+    ("claude", claude_error("Prompt is too long"), "context_exhausted"),
+    ("claude", claude_error("API Error: 500 Internal server error"), "api_error"),
+    ("codex", codex_error("context_window_exceeded"), "context_exhausted"),
+    (
+        "codex",
+        codex_error("usage_limit_exceeded", "You’ve hit your limit, try again at 2h 5m."),
+        "rate_limited",
+    ),
+    ("codex", codex_error({CONNECTION: {"http_status_code": 401}}), "auth"),
+    ("codex", codex_error({CONNECTION: {"http_status_code": 429}}), "rate_limited"),
+    ("codex", codex_error({CONNECTION: {"http_status_code": 503}}), "api_error"),
+    ("codex", codex_error("internal_server_error"), "api_error"),
+    ("gemini", gemini_error("[API Error: API key not valid. Please pass a valid API key.]"), "auth"),
+    ("gemini", gemini_error('[API Error: {"error":{"status":"RESOURCE_EXHAUSTED"}}]'), "rate_limited"),
+    ("gemini", gemini_error('[API Error: {"error":{"code":500}}]'), "api_error"),
+]
+PROSE = "API Error: 401 authentication_error, Please run /login, context_window_exceeded, [API Error: x]"
+QUOTED = json.dumps({"isApiErrorMessage": True, "type": "error", "codex_error_info": "internal_server_error"})
+
+
+def of_profile(desk: Desk, profile: str) -> Path:
+    """Follow a1 as such a CLI; its transcript."""
+    if profile == "claude":
+        desk.follow("a1", "claude", ONE)
+        return desk.claude()
+    if profile == "gemini":
+        desk.follow("a1", "gemini", ONE)
+        return made(desk.home / ".gemini" / "tmp" / "p" / "chats" / f"session-x-{ONE[:8]}.jsonl")
+    desk.follow("a1", "codex", ONE)
+    return desk.codex()
+
+
+DID = {"claude": CLAUDE_DID, "codex": CODEX_DID, "gemini": GEMINI_DID}
+
+
+@pytest.mark.parametrize(("profile", "said", "cause"), ERRORS)
+def test_a_turn_that_failed_is_told_with_its_cause(
+    desk: Desk, profile: str, said: str, cause: str, wait_until: WaitUntil
+) -> None:
+    file = of_profile(desk, profile)
+    if profile != "claude":
+        append(file, line(id=ONE, sessionId=ONE, payload={"id": ONE}))
+    desk.comes(file, DID[profile])
+    append(file, said)
+    wait_until(lambda: any(isinstance(x, ErrorShown) for x in desk.seen), what="the error")
+    told = next(x for x in desk.seen if isinstance(x, ErrorShown))
+    assert (told.agent, told.cause, told.source) == ("a1", cause, "transcript")
+    assert told.line
+    ends = told.until - told.at if told.until is not None else None
+    assert (ends is not None and abs(ends - 7500) < 30) == ("2h 5m" in said)
+
+
+@pytest.mark.parametrize("profile", sorted(DID))
+def test_prose_about_errors_and_errors_of_the_past_are_none(desk: Desk, profile: str) -> None:
+    file = of_profile(desk, profile)
+    if profile != "claude":
+        append(file, line(id=ONE, sessionId=ONE, payload={"id": ONE}))
+    desk.comes(file, DID[profile])
+    for words in (PROSE, QUOTED):
+        did = {
+            "claude": line(type="assistant", message={"content": [{"type": "text", "text": words}]}),
+            "codex": line(type="event_msg", payload={"type": "task_complete", "last_agent_message": words}),
+            "gemini": line(id="a", timestamp="x", type="gemini", content=words, model="g"),
+        }[profile]
+        asked = {
+            "claude": line(type="user", message={"role": "user", "content": words}),
+            "codex": line(type="response_item", payload={"role": "user", "content": words}),
+            "gemini": line(id="a", timestamp="x", type="user", content=words),
+        }[profile]
+        desk.comes(file, did + asked + DID[profile])
+    error = next(said for name, said, _ in ERRORS if name == profile)
+    desk.comes(file, error + DID[profile])
+    assert [x for x in desk.seen if isinstance(x, ErrorShown)] == [], "it went on after that"
+
+
+def test_an_error_of_a_subagent_is_not_the_agents(desk: Desk) -> None:
+    desk.follow("a1", "claude", ONE)
+    desk.comes(desk.claude(), CLAUDE_DID)
+    append(desk.claude(), claude_error("API Error: 500", isSidechain=True))
+    append(desk.claude(), claude_error("API Error: 529", isSidechain=False))
+    desk.wait(lambda: any(isinstance(x, ErrorShown) for x in desk.seen))
+    assert [x.line for x in desk.seen if isinstance(x, ErrorShown)] == ["API Error: 529"]

@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -24,15 +25,18 @@ held = {}
 for line in sys.stdin:
     word, _, rest = line.strip().partition(" ")
     if word == "write":
-        with open(rest, "a") as file:
+        with open(rest, "w") as file:
             file.write("x" * 10)
+    elif word == "draw":
+        with open("/dev/null", "w") as terminal:
+            terminal.write("x" * 1000)
     elif word == "hold":
         held[rest] = open(rest, "a")
     elif word == "more":
         held[rest].write("y" * 10)
         held[rest].flush()
     elif word == "child":
-        os.spawnlp(os.P_WAIT, "sh", "sh", "-c", f"echo z >> {rest}")
+        os.spawnlp(os.P_WAIT, "sh", "sh", "-c", f"echo z > {rest}")
     elif word == "stray":
         later = f"(sleep 0.1; echo z >> {rest}; exec sleep 60) >/dev/null 2>&1 & exit 0"
         os.spawnlp(os.P_WAIT, "setsid", "setsid", "sh", "-c", later)
@@ -106,9 +110,27 @@ def pair(wait_until: Wait) -> Iterator[Pair]:
     pair.end()
 
 
+def is_counted(folder: Path) -> bool:
+    """Whether the kernel counts there what is written for a disk: in memory alone it does not."""
+    words = ["sh", "-c", 'echo x > "$1/counted"; cat /proc/$$/io', "sh", str(folder)]
+    return (
+        "\nwrite_bytes: 0\n" not in subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    )
+
+
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "file"
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk, also where those for tests are in memory."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as other:
+        on_disk = next((folder for folder in (tmp_path, Path(other)) if is_counted(folder)), None)
+        if on_disk is None:
+            pytest.skip("the kernel counts nothing that is written here")
+        yield on_disk
+
+
+@pytest.fixture
+def file(disk: Path) -> Path:
+    return disk / "file"
 
 
 @pytest.mark.parametrize("word", ["write", "child"])
@@ -118,6 +140,13 @@ def test_the_only_one_that_did_anything_wrote_it(pair: Pair, file: Path, word: s
     assert pair.look(file) == {"one": str(file)}
     pair.tell("two", word, file)
     assert pair.look(file) == {"two": str(file)}
+
+
+def test_who_only_draws_on_a_terminal_did_not_write_what_a_person_wrote(pair: Pair, file: Path) -> None:
+    for _ in range(3):
+        pair.tell("one", "draw", file)
+        file.write_text("a person's")
+        assert pair.look(file) == {}
 
 
 def test_when_both_did_something_it_was_nobody(pair: Pair, file: Path, tmp_path: Path) -> None:
@@ -198,11 +227,11 @@ def test_a_crowd_is_not_looked_at(file: Path) -> None:
 
 
 def test_in_a_shared_workspace_the_one_that_writes_is_told_of(
-    pair: Pair, tmp_path: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+    pair: Pair, disk: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, str]] = []
     monkeypatch.setattr("hhmrs.controller.crediting.SHARED_EVERY", 0.05)
-    work = tmp_path / "work"
+    work = disk / "work"
     work.mkdir()
     watched = Workspaces(lambda agent, path, _: told.append((agent, path)), settle=0.02, trees=pair.trees)
     try:
@@ -216,5 +245,48 @@ def test_in_a_shared_workspace_the_one_that_writes_is_told_of(
 
         wait_until(seen)
         assert set(told) == {("one", "file")}
+    finally:
+        watched.stop()
+
+
+def test_what_an_agent_further_out_provably_wrote_is_not_the_inner_ones(
+    pair: Pair, disk: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`one` works in the outer folder and drops files into that of `two`, who is alone in its own."""
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr("hhmrs.controller.crediting.SHARED_EVERY", 0.05)
+    inner = disk / "outer" / "inner"
+    inner.mkdir(parents=True)
+    watched = Workspaces(lambda agent, path, _: told.append((agent, path)), settle=0.02, trees=pair.trees)
+    try:
+        watched.watch("one", inner.parent)
+        watched.watch("two", inner)
+        assert watched.ready()
+        pair.tell("one", "hold", inner / "report")
+        pair.tell("one", "more", inner / "report")
+        # Nothing proves yet whose the new file is: in its own folder an agent is believed.
+        wait_until(lambda: ("two", "report") in told)
+
+        def dropped(times: int) -> None:
+            for _ in range(times):
+                before = (inner / "report").stat().st_size
+                pair.tell("one", "more", inner / "report")
+                wait_until(lambda size=before: (inner / "report").stat().st_size > size)
+                (disk / "outer" / "mark").write_text(str(before))
+                marks = told.count(("one", "mark"))
+                wait_until(lambda seen=marks: told.count(("one", "mark")) > seen)
+
+        dropped(4)  # until it was looked at before and after a change
+        told.clear()
+        dropped(3)
+        assert [path for agent, path in told if agent == "two"] == []
+
+        def seen() -> bool:
+            pair.tell("one", "more", inner / "report")
+            pair.tell("two", "write", inner / "own")
+            return ("two", "own") in told
+
+        wait_until(seen)
+        assert ("two", "report") not in told
     finally:
         watched.stop()

@@ -62,6 +62,7 @@ class ScriptedSource:
     def __init__(self, agents: list[tuple[str, str | None, str, str, str]] | None = None) -> None:
         self.agents = list(TREE if agents is None else agents)
         self.up = True
+        self.frozen = False
         self.mode = "armed"
         self.events: list[Event] = []
         self.lines = list(PANE)
@@ -144,6 +145,8 @@ class ScriptedSource:
             if a[2] in ("recovering", "stalled", "looping", "exited")
         ]
         daemon = {"pid": 1, "uptime_s": 8000.0, "mode": self.mode, "version": "0"} if self.up else None
+        if daemon is not None and self.frozen:
+            daemon["stopped"] = True
         return {"fleet": "nightly", "at": stamp(now), "host": "h", "daemon": daemon, "cascade": None,
                 "agents": agents, "incidents": troubles}  # fmt: skip
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from hhmrs.healing.decide import RESCUE
+from hhmrs.healing.nudges import RESCUE
 from hhmrs.tui.app import HhmrsApp, export_svg, farewell
 from hhmrs.tui.looks import Glyphs
 from hhmrs.tui.screens.confirm import ConfirmScreen
@@ -258,6 +258,16 @@ async def test_typing_previews_what_is_sent_and_answers_a_question(scripted: Any
         await h.press(*"yes")
         await h.press("enter")
         await h.until(lambda: scripted.orders == [("send", "programmer-02", {"text": "yes", "answer": "1"})])
+
+
+async def test_a_stopped_daemon_is_told_in_the_head_line(scripted: Any) -> None:
+    async with hands(scripted) as h:
+        assert "DAEMON STOPPED" not in h.shown()
+        scripted.frozen = True
+        await h.until(lambda: "DAEMON STOPPED" in h.shown())
+        assert "kill -CONT 1" in h.shown()
+        scripted.frozen = False
+        await h.until(lambda: "DAEMON STOPPED" not in h.shown())
 
 
 async def test_without_a_daemon_all_is_shown_and_nothing_is_sent(scripted: Any) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 import hhmrs.controller.brain as brain_module
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
-from hhmrs.controller.brain import Brain, Turn
+from hhmrs.controller.brain import Brain
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Happening, Phase
 from hhmrs.healing.guards import Guards, Told
+from hhmrs.healing.turn import Turn
 
 MakeSpec = Callable[..., AgentSpec]
 NOW = 1_000_000.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,3 +160,40 @@ def test_changes_add_up_over_a_task() -> None:
     third = supervisor(second, Snapshot("b" * 40, ()))
     assert third.snapshot == {"commit": "b" * 40, "changed": ["a", "b", "c"]}
     assert supervisor(third, None).snapshot == third.snapshot
+
+
+def test_each_agent_has_caps_of_its_own(store: CheckpointStore, state: StateDir) -> None:
+    store.bound("worker", 3, 3600.0)
+    for seq in range(1, 7):
+        store.store(said(seq))
+    assert [seq for seq, _ in store.shelf("worker")] == [6, 5, 4]
+    for seq in (4, 5, 6):
+        os.utime(store.path_of("worker", seq), (1.0, 1.0))
+    store.trim("worker")
+    assert [seq for seq, _ in store.shelf("worker")] == [6, 5], "the newest two stay, however old"
+
+
+def test_the_shelf_shows_damaged_ones_and_leaves_them(store: CheckpointStore) -> None:
+    for seq in (1, 2, 3):
+        store.store(replace(said(seq), snapshot={"commit": f"{seq}" * 40, "changed": []}))
+    store.path_of("worker", 2).write_text("{}")
+    store.path_of("worker", 3).rename(f"{store.path_of('worker', 3)}.damaged")
+    shelf = store.shelf("worker")
+    assert [(seq, saved is not None) for seq, saved in shelf] == [(3, False), (2, False), (1, True)]
+    assert store.path_of("worker", 2).exists()
+    assert store.commits("worker") == {"1" * 40}
+    assert store.shelf("nobody") == []
+
+
+def test_what_was_left_out_is_kept_with_the_snapshot() -> None:
+    def taken(unsaved: str, before: Checkpoint | None) -> Checkpoint:
+        shot = Snapshot(COMMIT, (), (), unsaved)
+        return from_supervisor(
+            "worker", before, shot, task="t1", attempt=1, session=None, seq=1, created_at=AT
+        )
+
+    told = taken("not in the snapshot: 1 unreadable: a", None)
+    assert told.snapshot is not None
+    assert told.snapshot["unsaved"] == "not in the snapshot: 1 unreadable: a"
+    well = taken("", told)
+    assert well.snapshot == {"commit": COMMIT, "changed": []}

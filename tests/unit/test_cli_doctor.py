@@ -9,8 +9,13 @@ import pytest
 
 from hhmrs.config.fleet import FleetSpec
 from hhmrs.config.loading import load_fleet
+from hhmrs.config.paths import StateDir
 from hhmrs.config.profiles import builtin_profiles
 from hhmrs.controller.doctor import Finding, Machine, examine, file_system, nearest, version_pair
+from hhmrs.controller.ledger import SqliteLedger
+from hhmrs.controller.ports import Row
+from hhmrs.healing.agent import AgentState
+from hhmrs.healing.codec import dump_state
 
 
 @pytest.fixture
@@ -177,3 +182,23 @@ def test_small_helps() -> None:
     assert version_pair("git version 2.39.2.windows.1") == (2, 39)
     assert version_pair("tmux master") is None
     assert nearest(Path("/no/such/folder/at/all")) == Path("/")
+
+
+def test_work_that_is_in_no_snapshot_is_told(tmp_path: Path, programs: Path) -> None:
+    (tmp_path / "hhmrs.yaml").write_text(
+        "fleet: f\nagents:\n  a: {profile: shell, command: [ls]}\n  b: {profile: shell, command: [ls]}\n"
+        "  c: {profile: shell, command: [ls]}\n"
+    )
+    fleet = load_fleet(tmp_path / "hhmrs.yaml")
+    assert not about("snapshots", examine(machine(tmp_path, programs, fleet)))
+    state = StateDir(tmp_path / "state", "f")
+    state.create()
+    ledger = SqliteLedger(state.ledger)
+    said = "not in the snapshot: 1 larger than keep.file_size (10MB): model.bin"
+    states = [AgentState("a", checkpoint=3, unsaved=said), AgentState("b", checkpoint=1), AgentState("c")]
+    ledger.append([Row(one.id, dump_state(one), ()) for one in states])
+    ledger.close()
+    bad, good = about("snapshots", examine(machine(tmp_path, programs, fleet)))
+    assert (bad.level, bad.what) == ("warn", f"a: {said}")
+    assert "keep.file_size" in bad.mend
+    assert (good.level, good.what) == ("ok", "the newest checkpoints of 1 agents hold all of their work")

@@ -15,11 +15,6 @@ from hhmrs.tui.commands.run import entry_of
 ROOT = Path(about.__file__).parents[2]
 LATER = (
     "submit",
-    "tasks",
-    "retry",
-    "decide",
-    "rehearse",
-    "report",
     "hooks",
     "serve",
     "purge",
@@ -84,5 +79,5 @@ def test_the_documentation_is_the_table() -> None:
 
 
 def test_every_read_command_takes_json() -> None:
-    for name in ("status", "events", "explain", "stats", "logs", "check", "doctor", "demo"):
+    for name in ("status", "events", "explain", "stats", "logs", "check", "rehearse", "doctor", "demo"):
         assert table.BY_NAME[name].json, name

@@ -47,6 +47,12 @@ def test_long_text_is_cut_and_an_unknown_type_refused() -> None:
         comms_line(T0, "a", "b", "SHOUT", "x")
 
 
+def test_more_time_on_another_seat_is_told_by_whom_it_is_given() -> None:
+    assert lines("agent_timeouts_raised", reason="on another seat it may take 2 times as long") == [
+        ("Architect", "Prog-1", "CMD", "More time for Prog-1: on another seat it may take 2 times as long")
+    ]
+
+
 def test_another_model_is_told_in_these_words() -> None:
     told = lines(
         "hhmrs_reassign",
@@ -80,7 +86,14 @@ def test_alerts_strategies_proofs_and_orders() -> None:
     assert lines("hhmrs_restart", n=2, reason="silent") == [
         ("Dir-Code", "Prog-1", "CMD", "Restarting Prog-1 (attempt 2): silent")
     ]
-    assert lines("hhmrs_nudge", "arch", n=1, reason="silent")[0][0] == "TRON"
+    (nudge,) = lines("hhmrs_nudge", "arch", n=1, reason="silent", steps=["auto_reset", "rescue"])
+    assert nudge[0] == "TRON"
+    assert nudge[3] == "Nudging Architect (attempt 1): silent; steps: auto_reset, rescue"
+    assert lines("agent_nudge_step", step="rescue", ok=False, why="tmux is gone", gentle=False) == [
+        ("TRON", "Prog-1", "CMD", "Nudge Prog-1, rescue not done: tmux is gone")
+    ]
+    (gentle,) = lines("agent_nudge_step", step="force_update", ok=True, why="refreshed", gentle=True)
+    assert gentle[3] == "Nudge Prog-1 at the quick look, force_update done: refreshed"
     assert lines("hhmrs_recovered", strategy="restart", seconds=12.5, proof="changed a.py") == [
         ("Prog-1", "Dir-Code", "RESPONSE", "Recovered by restart in 12.5 s: changed a.py")
     ]
@@ -103,6 +116,54 @@ def test_alerts_strategies_proofs_and_orders() -> None:
     ]
     assert lines("hhmrs_cascade", "", agents=["a", "b"], cause="api_error") == [
         ("TRON", "OPERATOR", "STATUS", "Cascade: 2 agents, cause api_error")
+    ]
+
+
+def told_without(gone: set[str], kind: str, **fields: Any) -> list[tuple[str, str, str, str]]:
+    parents = PARENTS | {"top": None, "arch": "top"}
+    happening = Happening(kind, "prog", T0, None, fields)
+    return comms_for(happening, TITLES | {"top": "Top"}, parents, lambda agent: agent not in gone)
+
+
+def test_the_nearest_living_ancestor_stands_for_who_is_gone() -> None:
+    (alert,) = told_without({"dir-code"}, "agent_incident", symptom="exited", cause="crash", detail="exit 1")
+    assert alert == (
+        "TRON",
+        "Architect",
+        "STATUS",
+        "Alert: Prog-1 exited, cause crash: exit 1 (in place of Dir-Code, gone)",
+    )
+    (order,) = told_without({"dir-code", "arch"}, "hhmrs_restart", n=1, reason="exit 1")
+    assert order == (
+        "Top",
+        "Prog-1",
+        "CMD",
+        "Restarting Prog-1 (attempt 1): exit 1 (in place of Dir-Code, Architect, gone)",
+    )
+    (risen,) = told_without({"arch"}, "hhmrs_escalation", level_to=2, failure_count=0)
+    assert risen[:2] == ("Dir-Code", "Top")
+    assert risen[3] == "Grandchild escalation: Prog-1 (failure_count=0) (in place of Architect, gone)"
+    (risen,) = told_without({"dir-code"}, "hhmrs_escalation", level_to=2, failure_count=0)
+    assert risen == ("TRON", "Architect", "CMD", "Grandchild escalation: Prog-1 (failure_count=0)"), (
+        "nobody hands a child over to itself"
+    )
+    (lost,) = told_without({"dir-code", "arch", "top"}, "hhmrs_timeout", reason="silent", restart_count=0)
+    assert lost[:2] == ("TRON", "OPERATOR")
+
+
+def test_questions_and_answers() -> None:
+    asked = lines("agent_decider_asked", decider="dir-code", symptom="exited", cause="crash",
+                  options=["restart", "escalate"], otherwise="resume", within=30.0)  # fmt: skip
+    words = "Decide for Prog-1: exited, cause crash; restart, escalate; otherwise resume in 30.0 s"
+    assert asked == [("TRON", "Dir-Code", "CMD", words)]
+    assert lines("agent_decided", by="arch", strategy="restart") == [
+        ("Architect", "TRON", "RESPONSE", "Decided for Prog-1: restart")
+    ]
+    assert lines("agent_decision_refused", by="dir-code", strategy="nudge", why="it is not running") == [
+        ("TRON", "Dir-Code", "RESPONSE", "Refused: nudge for Prog-1: it is not running")
+    ]
+    assert lines("agent_decider_silent", decider=None, why="nobody can answer") == [
+        ("TRON", "OPERATOR", "STATUS", "The policy decides for Prog-1: nobody can answer")
     ]
 
 

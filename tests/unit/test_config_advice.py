@@ -25,6 +25,7 @@ def advise(tmp_path: Path, body: str) -> list[str]:
         ("{command: [x], prompt: go, policy: {testing: true}}", "a: `testing: true` lifts"),
         ("{command: [x], prompt: go, liveness: [process, beat]}", "a: `liveness` names process"),
         ("{command: [x], prompt: go, policy: {max_llm_retries: 1}}", "a: has no alternates"),
+        ("{command: [x], prompt: go, decider: parent}", "a: `decider: parent`, but it has no parent"),
     ],
 )
 def test_each_surprise_is_one_sentence(tmp_path: Path, agent: str, words: str) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.config.durations import parse_duration
+from hhmrs.config.durations import parse_age
 from hhmrs.config.entries import AGENT_SHAPES
 from hhmrs.config.fleet import AgentSpec, Policy
 from hhmrs.config.loading import load_fleet
 from hhmrs.config.profile_fields import PROFILE_SHAPES
+from hhmrs.config.sizes import parse_size
 
 PAGE = (Path(__file__).parents[2] / "docs" / "fleet-file.md").read_text(encoding="utf-8")
 
@@ -36,7 +37,11 @@ def value_of(text: str) -> object:
     if plain.endswith("%"):
         return float(plain[:-1]) / 100
     try:
-        return parse_duration(plain)
+        return parse_age(plain)
+    except ValueError:
+        pass
+    try:
+        return parse_size(plain)
     except ValueError:
         return float(plain) if plain[0].isdigit() else plain
 

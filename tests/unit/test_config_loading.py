@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hhmrs.config.fleet import FleetSpec, Policy
-from hhmrs.config.loading import MAX_BYTES, ConfigError, find_fleet_file, load_fleet
+from hhmrs.config.loading import MAX_BYTES, ConfigError, Problem, find_fleet_file, load_fleet
 
 CONTRACT = """\
 fleet: nightly
@@ -208,6 +208,24 @@ def test_the_folder_is_that_of_the_real_file(tmp_path: Path) -> None:
     spec = load_fleet(tmp_path / "link.yaml")
     assert spec.path == tmp_path / "real" / "hhmrs.yaml"
     assert spec.agents["a"].workspace == tmp_path / "real"
+
+
+def test_what_stands_in_a_workspaces_place_now_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    """Who asks for it gets the fleet all the same; what the file itself says wrongly is refused as ever."""
+    (tmp_path / "out").symlink_to("/etc")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    names = ("out", "loop", "pipe")
+    text = agents("".join(f"  {name}: {{command: [x], workspace: {name}}}\n" for name in names))
+    assert len(problems(tmp_path, text)) == 3
+    moved: list[Problem] = []
+    spec = load_fleet(tmp_path / "hhmrs.yaml", moved=moved)
+    assert {name: spec.agents[name].workspace for name in names} == {name: tmp_path / name for name in names}
+    assert [problem.message.split(":")[0] for problem in moved] == [f"agents.{n}.workspace" for n in names]
+    for given in ("../x", "/etc", "out/../.."):
+        (tmp_path / "hhmrs.yaml").write_text(agents(f"  a: {{command: [x], workspace: {given}}}"))
+        with pytest.raises(ConfigError):
+            load_fleet(tmp_path / "hhmrs.yaml", moved=[])
 
 
 def test_a_loop_of_links_and_a_file_are_no_workspace(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hhmrs.config.fleet import CAUSES, Backoff, Cascade, NudgeSteps, Policy
+from hhmrs.config.fleet import CAUSES, Backoff, Cascade, Keep, NudgeSteps, Policy
 from hhmrs.config.policies import POLICY_SHAPES, defaults
 
 CONTRACT_CAUSES = (
@@ -15,7 +15,7 @@ def test_the_defaults_file_and_the_models_agree() -> None:
 
 def test_every_policy_field_can_be_written_and_nothing_else() -> None:
     assert set(POLICY_SHAPES) == set(Policy.model_fields)
-    for name, model in (("nudge", NudgeSteps), ("backoff", Backoff), ("cascade", Cascade)):
+    for name, model in (("nudge", NudgeSteps), ("backoff", Backoff), ("cascade", Cascade), ("keep", Keep)):
         assert set(defaults().values[name]) == set(model.model_fields)
 
 
@@ -31,6 +31,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (policy.task_deadline, policy.max_restarts, policy.max_llm_retries) == (7200, 3, 3)
     assert policy.backoff == Backoff(initial=1, factor=2, max=8, jitter=0.1)
     assert (policy.kill_grace, policy.verify_within, policy.stable_after) == (5, 30, 600)
+    assert policy.keep == Keep(
+        checkpoints=50, snapshots=100, age=14 * 86_400, file_size=10_000_000, total_size=2_000_000_000
+    )
     assert policy.cascade == Cascade(share=0.3, at_least=3, window=60)
 
 

@@ -105,6 +105,31 @@ def test_two_thousand_quick_beats_all_arrive(post: Post) -> None:
     assert post.waiting() == 0
 
 
+def test_a_decision_is_about_the_child_whose_incident_it_names(post: Post) -> None:
+    post.deliveries.ancestors = lambda agent: {"w-i1": ("boss", "a1"), "w": ("boss",)}[agent]
+    post.write("decide", incident="w-i1-i3", strategy="restart")
+    found = post.collect()
+    (said,) = found.evidence
+    assert isinstance(said, e.Decided)
+    assert (said.agent, said.incident, said.strategy, said.by) == ("w-i1", "w-i1-i3", "restart", "a1")
+    assert len(found.letters) == 1
+
+
+@pytest.mark.parametrize("incident", ["w-i3", "nobody-i1", "a1-i1", "nonsense", "-i1", "\x1b[31m-i1"])
+def test_a_decision_about_anybody_elses_child_goes_to_bad_with_the_reason(post: Post, incident: str) -> None:
+    post.deliveries.ancestors = lambda agent: {"w": ("boss",), "a1": ("boss",)}.get(agent, ())
+    post.write("decide", incident=incident, strategy="restart")
+    post.write("beat", state="executing")
+    found = post.collect()
+    assert [type(x) for x in found.evidence] == [e.BeatReceived], "what came after it is read all the same"
+    (refused,) = post.refused
+    assert isinstance(refused, e.LetterRefused)
+    assert "no ancestor" in refused.reason
+    assert "\x1b" not in refused.reason
+    assert len(list((post.folder / "bad").glob("*.reason"))) == 1
+    assert post.waiting() == 0
+
+
 def test_a_letter_that_cannot_be_stored_now_waits_and_is_taken_later(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from hhmrs.healing.detect import Finding, judge, missed_beats
 from hhmrs.healing.evolve import evolve
 from hhmrs.healing.explain import explain
 from hhmrs.healing.patience import KEPT, NEEDED, hard_bound, progress_due, with_pause
-from hhmrs.healing.simulate import Simulation
+from hhmrs.healing.simulate import CALM, Simulation
 from hhmrs.healing.transitions import first_state
 
 MakeSpec = Callable[..., AgentSpec]
@@ -184,11 +184,12 @@ def test_patience_ends_at_the_hard_bound(make_spec: MakeSpec, policy: dict[str, 
     assert worst_case(spec, "looping").seconds > 2 * spec.policy.progress_timeout
 
 
-def test_patience_makes_fewer_false_alarms_in_the_same_world(make_spec: MakeSpec) -> None:
+def test_patience_makes_fewer_false_alarms_in_the_same_world(
+    make_spec: MakeSpec, simulate: Callable[..., Simulation]
+) -> None:
     def alarms(*, patient: bool) -> int:
         specs = [make_spec(f"a{i}", task_deadline=1e6) for i in range(6)]
-        run = Simulation(specs, "slow", behaviour="slow", persons=False, crashes=False, patient=patient)
-        report = run.run(24)
+        report = simulate(specs, "slow", behaviour="slow", faults=CALM, patient=patient).run(24)
         assert report.broken is None
         return report.false_alarms
 

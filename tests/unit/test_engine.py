@@ -243,6 +243,31 @@ async def test_a_sleep_of_ours_counts_against_nobody_wherever_it_strikes(room: R
     assert all(s.phase is Phase.STARTING for s in room.engine.states.values())
 
 
+async def test_what_an_ancestor_decided_is_committed_together_with_its_letter(make_spec: MakeSpec) -> None:
+    """Else a daemon killed between the two would read the answer once more, to its next question."""
+    room = Room([make_spec("boss"), make_spec("worker", parent="boss", decider="parent")])
+    async with room.open():
+        await room.starts(2)
+        for agent in ("boss", "worker"):
+            room.engine.emit(e.BeatReceived(agent, 1000.0, "executing"))
+        room.engine.emit(e.ProcessExited("worker", 1000.0, 1, 1, None))
+        await room.until(lambda: room.book.happened("agent_decider_asked"))
+        letter = Letter("decide", "boss", 1, "2026-11-21T10:00:00.000Z", "the-letter", {})
+        at_once: list[list[Row]] = []
+        commit = room.book.commit
+
+        async def keep(rows: list[Row]) -> None:
+            at_once.append(rows)
+            await commit(rows)
+
+        room.book.commit = keep  # type: ignore[method-assign]  # the real one is called
+        room.engine.deliver([e.Decided("worker", 1000.0, "worker-i1", "restart", "boss")], [letter])
+        await room.until(lambda: room.taken == [letter])
+    kinds = [[h.type for row in rows for h in row.happenings] for rows in at_once]
+    (together,) = [rows for rows, told in zip(at_once, kinds, strict=True) if "agent_decided" in told]
+    assert {row.agent: row.letters for row in together if row.letters} == {"boss": ("the-letter",)}
+
+
 async def test_notes_from_other_threads_are_never_lost(room: Room) -> None:
     def tell(start: int) -> None:
         for n in range(start, start + 2000):

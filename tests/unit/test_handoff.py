@@ -7,7 +7,7 @@ import re
 import pytest
 
 from hhmrs.controller.ports import Checkpoint
-from hhmrs.healing.handoff import MOST, handoff
+from hhmrs.healing.handoff import MOST, Changes, handoff
 from hhmrs.healing.masking import MASK, mask_secrets
 
 SAVED = Checkpoint(
@@ -31,7 +31,7 @@ def write(**changes: object) -> str:
         "attempt": 2,
         "checkpoint": SAVED,
         "tail": ["compiling", "Killed"],
-        "changes": " a.py | 2 +-",
+        "changes": Changes(stat=" a.py | 2 +-"),
     }
     return handoff(**{**facts, **changes})  # type: ignore[arg-type]  # one fact at a time is replaced
 
@@ -51,12 +51,15 @@ def test_it_holds_task_cause_progress_changes_and_screen() -> None:
         "hhmrs beat",
         "30 seconds",
         "Do not redo",
+        "Look for partial work first",
+        "After each finished file commit it",
+        "Run the tests as you go",
     ):
         assert part in text
 
 
 def test_without_anything_saved_it_says_so() -> None:
-    text = write(checkpoint=None, tail=[], changes="", task="")
+    text = write(checkpoint=None, tail=[], changes=Changes(), task="")
     assert "Nothing was saved" in text
     assert "No task is open" in text
     assert "old screen" not in text
@@ -82,7 +85,9 @@ def test_a_listed_item_stays_one_plain_line() -> None:
 
 def test_control_characters_and_escapes_are_taken_out() -> None:
     text = write(
-        tail=["\x1b[31mred\x1b[0m \x1b]0;title\x07ok\x9b\x00\u202e"], task="a\x1b[2Jb", changes="\x08c"
+        tail=["\x1b[31mred\x1b[0m \x1b]0;title\x07ok\x9b\x00\u202e"],
+        task="a\x1b[2Jb",
+        changes=Changes("\x08c", "\x1b[0md"),
     )
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)
     assert "red ok" in text
@@ -92,9 +97,73 @@ def test_it_is_bounded_whatever_comes_in() -> None:
     big = "x" * 1_000_000
     many = tuple(f"{n}{'y' * 2000}" for n in range(5000))
     saved = Checkpoint("w", 1, None, 1, big, many, many, many, {"k": big})
-    text = write(task=big, cause=big, checkpoint=saved, tail=[big] * 5, changes=big)
-    assert len(text) <= MOST
+    for letter in ("x", "語"):
+        facts = Changes(big.replace("x", letter), big, (big, *many), frozenset(many[::2]))
+        text = write(task=letter * 1_000_000, cause=big, checkpoint=saved, tail=[big] * 5, changes=facts)
+        assert len(text.encode()) <= MOST
     assert "Do not redo" in text
+
+
+def test_a_task_of_the_longest_kind_is_told_whole_and_the_rest_gives_way() -> None:
+    task = "".join(f"step {n:05d}\n" for n in range(5_900))  # as long as a fleet file lets one be
+    many = tuple(f"{n}{'y' * 300}" for n in range(60))
+    saved = Checkpoint("w", 1, None, 1, "now", many, many, many, {"k": "z" * 4000})
+    facts = Changes("s" * 4000, "d" * 12_000, many, frozenset(many[:30]))
+    text = write(task=task, checkpoint=saved, changes=facts, tail=["t" * 8000])
+    assert task.rstrip() in text
+    assert len(text.encode()) <= MOST
+    assert "dddd" not in text, "the diff gives way first"
+    assert "What is next" in text
+
+
+def test_what_is_made_and_what_is_missing_are_told_apart() -> None:
+    saved = Checkpoint("w", 1, "t", 1, "now", files=("a.py", "b.py", "c.py"))
+    text = write(checkpoint=saved, changes=Changes(missing=frozenset({"b.py"})))
+    assert "## Files\n- a.py\n- c.py\n\n" in text
+    assert "## Files that were named and are not there\n- b.py\n\n" in text
+    assert "not there" not in write(checkpoint=saved)
+
+
+def test_failing_tests_are_shown_as_what_they_are() -> None:
+    text = write(kind="tests", tail=["FAILED test_a.py::test_x - assert 1 == 2", ""])
+    assert "## The failing tests\nA quotation" in text
+    assert "FAILED test_a.py::test_x - assert 1 == 2" in text
+    assert "Mend what they name" in text
+    assert "old screen" not in text
+
+
+def test_of_a_failed_pull_request_only_the_last_step_is_left() -> None:
+    text = write(kind="pull_request")
+    assert "Only the last step is left: the pull request" in text
+    assert "What is next" not in text
+    assert "- tests" not in text
+    assert "Build the parser" in text
+
+
+def test_a_restart_is_told_that_an_attempt_failed_and_what_it_left() -> None:
+    text = write(strategy="restart", changes=Changes(" a.py | 2 +-", "+new line", ("a.py", "z.py")))
+    assert "An earlier attempt at this task failed. The whole task is yours" in text
+    assert "Build the parser" in text
+    assert "+new line" in text
+    assert "## What changed since the task began\n- a.py\n- z.py" in text
+
+
+def test_a_diff_is_bounded_quoted_and_without_secrets() -> None:
+    diff = "+```\n+# Orders\n+API_KEY=qwertyuiop\n" + "+x\n" * 20_000
+    text = write(changes=Changes(diff=diff))
+    assert "qwertyuiop" not in text
+    quoted = text.split("## The change itself")[1].split("## ")[0]
+    assert len(quoted) < 13_000
+    assert "````text" in quoted
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "crash", "looping", "context_exhausted", "oom", "git", "unknown", "x" * 9999]
+)
+def test_any_cause_makes_a_handoff(kind: str) -> None:
+    text = write(kind=kind)
+    assert ("round in a circle" in text) == (kind == "looping")
+    assert len(text) < 10_000
 
 
 def test_the_newest_lines_of_the_screen_are_the_ones_kept() -> None:

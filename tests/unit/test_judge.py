@@ -190,6 +190,22 @@ def test_late_news_of_what_an_older_attempt_wrote_proves_nothing(bench: Bench) -
     assert not bench.in_trouble()
 
 
+@pytest.mark.parametrize("make", [e.FileChanged, e.TranscriptGrew])
+def test_whoever_writes_files_of_a_dead_agent_it_is_not_the_agent(
+    bench: Bench, make: Callable[..., e.Evidence]
+) -> None:
+    bench.tell(e.OutputSeen, ("one",), after=5)
+    worked = bench.state.last_progress, bench.state.progress_kind
+    died = bench.now + 5
+    dead = evolve(bench.state, e.ProcessExited("a1", died, 1, None, 9), bench.spec).state
+    assert not dead.alive
+    touched = make("a1", died + 0.1, *(["die"] if make is e.FileChanged else []))
+    dead = evolve(dead, touched, bench.spec).state
+    assert (dead.last_progress, dead.progress_kind) == worked
+    dead = evolve(dead, e.CheckpointReceived("a1", died, 1, True), bench.spec).state
+    assert dead.last_progress == died, "its own letter is read late, and is its own"
+
+
 def test_the_echo_of_our_nudge_proves_nothing(bench: Bench) -> None:
     bench.look(61)
     assert bench.strategies() == ["timeout", "nudge"]
@@ -299,12 +315,54 @@ def test_a_silent_program_without_a_task_or_probe_is_not_missed_while_it_starts(
 
 def test_unseen_is_unknown_and_never_acted_upon(bench: Bench) -> None:
     bench.tell(e.Unseen, "tmux did not answer")
-    bench.look(100_000)
+    bench.look(bench.spec.policy.task_deadline - 1)
     assert bench.phase() is Phase.UNKNOWN
     assert bench.strategies() == []
     bench.tell(e.SeenAgain)
+    bench.look(0.5)
+    assert bench.strategies() == []
+
+
+def test_a_task_that_is_over_time_is_a_persons_whether_its_agent_is_seen_or_not(bench: Bench) -> None:
+    bench.tell(e.Unseen, "tmux did not answer")
+    asked = len(bench.actions)
+    bench.look(bench.spec.policy.task_deadline + 1)
+    assert bench.phase() is Phase.ESCALATED
+    assert [type(action) for action in bench.actions[asked:]] == [a.Escalate], "nothing touches the agent"
+
+
+def test_who_lives_without_a_pane_is_judged_by_all_other_evidence(bench: Bench) -> None:
+    bench.tell(e.BeatReceived, "executing")
+    bench.tell(e.Unseen, "its pane is gone")
+    bench.tell(e.PaneLost, "its pane is gone", after=5)
+    assert (bench.phase(), bench.state.pane) == (Phase.WORKING, None)
+    bench.look(50)
+    bench.tell(e.FileChanged, "parser.py")
     bench.look(59)
     assert bench.strategies() == []
+    bench.look(2)
+    assert bench.strategies()[:1] == ["timeout"]
+
+
+def test_what_is_lost_from_sight_again_and_again_is_found_stalled_all_the_same(bench: Bench) -> None:
+    """Only the time in which nobody looked is given back: else a tmux that hiccups hides every stall."""
+    for _ in range(8):
+        bench.look(10)
+        bench.tell(e.Unseen, "the connection ended")
+        bench.look(5)
+        bench.tell(e.SeenAgain)
+    assert bench.strategies()[:1] == ["timeout"]
+
+
+def test_what_was_done_out_of_sight_is_told_in_time(bench: Bench) -> None:
+    bench.look(59)
+    bench.tell(e.Unseen, "the connection ended")
+    bench.look(5)
+    bench.tell(e.SeenAgain)
+    bench.look(1.5)
+    assert bench.strategies() == [], "the look at what it printed meanwhile is under way"
+    bench.look(1)
+    assert bench.strategies()[:1] == ["timeout"]
 
 
 def test_paused_and_stopped_hold(bench: Bench) -> None:

@@ -30,7 +30,9 @@ from hhmrs.controller.ports import Row
 from hhmrs.controller.reception import Reception
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
-from hhmrs.healing.agent import AgentState
+from hhmrs.healing.agent import AgentState, Phase
+from hhmrs.healing.replacing import replace
+from hhmrs.healing.transitions import anew
 
 NUMBERS = count(1)
 
@@ -175,3 +177,24 @@ async def test_a_full_disk_is_told_once_and_its_letter_taken_later(
             await post.until(lambda: len(tried) >= 3)
         await post.until(lambda: post.engine.states["a1"].checkpoint == 1)
     assert sum("No space left" in record.message for record in caplog.records) == 1
+
+
+async def test_what_waited_is_read_before_anything_is_decided(post: Post) -> None:
+    """Found by the simulator: a letter of the time before the daemon proved the nudge that it began with."""
+    spec = post.engine.fleet.agents["a1"]
+    now = SteadyClock().now()
+    working = replace(post.engine.states["a1"], recovery=None, alive=True, ready=True, phase=Phase.WORKING)
+    post.engine.restore(replace(anew(working, now - 3600), incident=None))
+    post.write("a1", "checkpoint", completed=["one"])
+    post.mailroom.open()
+    await post.mailroom.catch_up()
+    running = asyncio.create_task(post.engine.run())
+    try:
+        await post.until(lambda: post.waiting("a1") == 0)
+        happened = [h.type for row in post.book.rows for h in row.happenings if h.agent == spec.id]
+    finally:
+        post.engine.stop()
+        await asyncio.wait_for(running, 10)
+        post.mailroom.close()
+    assert "checkpoint_stored" in happened
+    assert not {"agent_incident", "hhmrs_nudge", "hhmrs_recovered"} & set(happened)

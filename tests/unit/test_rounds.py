@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
+from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
 from hhmrs.controller import rounds as rounds_module
 from hhmrs.controller.engine import Engine
 from hhmrs.controller.means import Means, published
@@ -95,9 +97,9 @@ async def test_what_is_measured_is_told_with_the_time_of_the_look(make_spec: Mak
 async def test_nothing_is_told_of_a_process_whose_place_was_taken_meanwhile(make_spec: MakeSpec) -> None:
     class Slow(ProcessTable):
         def measure(
-            self, roots: Mapping[str, Identity], *, tag: Callable[[str], str] | None = None
+            self, roots: Mapping[str, Identity], *, tag: Callable[[str], str] | None = None, **more: Any
         ) -> dict[str, Measure]:
-            found = super().measure(roots, tag=tag)
+            found = super().measure(roots, tag=tag, **more)
             desk.runs("a", Identity(ourselves().pid + 1, 5.0))
             return found
 
@@ -106,6 +108,21 @@ async def test_nothing_is_told_of_a_process_whose_place_was_taken_meanwhile(make
     desk.runs("b", ourselves())
     await desk.rounds._measure()
     assert [told.agent for told in desk.emitted] == ["b"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+async def test_of_a_silent_agent_it_is_told_that_its_connection_is_open(make_spec: MakeSpec) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listens, socket.create_connection(listens.getsockname()):
+        port = listens.getsockname()[1]
+        seats = (Seat(profile=Profile(name="shell", provider_ports=(port,))),)
+        desk = Desk([make_spec("a", seats=seats), make_spec("b"), make_spec("c", seats=seats)])
+        for agent, quiet in (("a", 31.0), ("b", 31.0), ("c", 29.0)):
+            desk.runs(agent, ourselves())
+            state = replace(desk.engine.states[agent], last_shown=1000.0 - quiet)
+            desk.engine.states[agent] = state
+        await desk.rounds._measure()
+        seen = [told for told in desk.emitted if isinstance(told, e.ConnectionSeen)]
+        assert seen == [e.ConnectionSeen("a", 1000.0, port)]
 
 
 async def test_a_checkpoint_is_taken_once_it_is_quiet_and_not_again_so_soon(make_spec: MakeSpec) -> None:
@@ -129,6 +146,55 @@ async def test_a_checkpoint_is_taken_once_it_is_quiet_and_not_again_so_soon(make
     assert await at(1010.0 + QUIET) == ["b"]
     assert await at(1000.0 + 2 * QUIET + BETWEEN_CHECKPOINTS) == ["a"]
     assert await at(1100.0) == [], "nothing changed since"
+
+
+async def test_changes_that_never_stop_do_not_keep_a_checkpoint_from_being_taken(make_spec: MakeSpec) -> None:
+    desk = Desk([make_spec("a")])
+    desk.runs("a", ourselves())
+    taken_at = []
+    for second in range(200):
+        desk.time.at = 1000.0 + second
+        desk.notice(e.FileChanged("a", desk.time.at, f"f{second}"))
+        await desk.rounds._checkpoint()
+        if desk.taken:
+            taken_at.append(second)
+            desk.taken.clear()
+    pauses = [later - earlier for earlier, later in zip([0, *taken_at], taken_at, strict=False)]
+    assert len(taken_at) >= 6
+    assert all(BETWEEN_CHECKPOINTS <= pause <= BETWEEN_CHECKPOINTS + 1 for pause in pauses), pauses
+
+
+async def test_a_slow_workspace_keeps_no_other_waiting(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk([make_spec("a"), make_spec("b")])
+    for agent in ("a", "b"):
+        desk.runs(agent, ourselves())
+    free = threading.Event()
+
+    def take(spec: AgentSpec, _: AgentState) -> list[e.Evidence]:
+        if spec.id == "a":
+            assert free.wait(30)
+        desk.taken.append(spec.id)
+        return []
+
+    monkeypatch.setattr(desk.rounds._performer, "take_checkpoint", take)
+    desk.notice(e.FileChanged("a", 1000.0, "x"))
+    desk.time.at = 1003.0
+    await desk.rounds._checkpoint()
+    assert desk.taken == []
+    desk.notice(e.FileChanged("a", 1003.0, "x"))
+    desk.notice(e.FileChanged("b", 1003.0, "x"))
+    desk.time.at = 1060.0
+    await desk.rounds._checkpoint()
+    assert desk.taken == ["b"], "and no second one of a beside the first"
+    free.set()
+    async with asyncio.timeout(30):
+        while desk.taken != ["b", "a"]:  # noqa: ASYNC110 - a thread is what is waited for
+            await asyncio.sleep(0.01)
+    desk.time.at = 1062.0
+    await desk.rounds._checkpoint()
+    assert desk.taken == ["b", "a", "a"]
 
 
 async def test_an_agent_that_is_being_brought_back_waits_with_its_checkpoint(make_spec: MakeSpec) -> None:

@@ -42,16 +42,18 @@ class Recording:
 
 
 RECORDINGS = {f"{path.parent.name}/{path.stem}": Recording.read(path) for path in FOLDER.glob("*/*.txt")}
-LIKE_PROSE = {("claude", "usage-limit"), ("claude", "login")}
+LIKE_PROSE = {
+    ("claude", "usage-limit"), ("claude", "login"), ("claude", "credit"), ("claude", "context"),
+}  # fmt: skip
 """Said between the lines of the conversation, with no mark that an agent could not print as well."""
 DIALOGS = [
     each
     for each in RECORDINGS.values()
-    if each.phase in ("waiting", "limited") and (each.profile, each.rule) not in LIKE_PROSE
+    if each.phase in ("waiting", "limited", "error") and (each.profile, each.rule) not in LIKE_PROSE
 ]
 
 
-def still(rules: Sequence[ScreenRule], lines: Sequence[str], looks: int = 6) -> Match | None:
+def still(rules: Sequence[ScreenRule], lines: Sequence[str], looks: int = 10) -> Match | None:
     """What is read of a screen that does not move."""
     reader = ScreenReader(rules, now=lambda: NOON)
     found = [v.matched for v in (reader.look(lines) for _ in range(looks)) if v.matched]
@@ -69,7 +71,7 @@ def test_every_built_in_program_was_recorded() -> None:
     seen = {(each.profile, each.rule) for each in RECORDINGS.values()}
     unseen = {(p.name, r.name) for p in builtin_profiles().values() for r in p.screens} - seen
     assert unseen <= {
-        ("claude", "busy-footer"), ("claude", "api-key"), ("claude", "credit"),
+        ("claude", "busy-footer"), ("claude", "api-key"),
         ("codex", "login"), ("gemini", "login"),
     }  # fmt: skip
 
@@ -149,6 +151,27 @@ def test_what_was_told_stands_until_it_is_seen_gone_twice() -> None:
 
 def test_rest_must_be_seen_for_longer() -> None:
     assert names(ScreenReader((REST,)), [["hm", ">"]] * 5) == ["", "", "", "rest", ""]
+
+
+ERROR = rule("broken", "error", r"^■ (?P<said>API Error: \d+)", cause="api_error", lines=6)
+
+
+def test_an_error_must_stand_on_a_screen_that_does_not_move() -> None:
+    screen = ["some prose", "■ API Error: 500 (5s)", ">"]
+    assert names(ScreenReader((ERROR, REST)), [screen] * 9) == [""] * 7 + ["broken", ""]
+    moving = [[f"some prose about {'abcdefghij'[n]}", *screen[1:]] for n in range(10)]
+    assert names(ScreenReader((ERROR,)), moving) == [""] * 10, "it works on, whatever it has printed"
+    assert names(ScreenReader((ERROR, BUSY)), [[*screen, "esc to stop"]] * 9)[1] == "busy"
+
+
+def test_the_words_of_an_error_are_kept_and_inert() -> None:
+    match = still((ERROR,), ["■ API Error: 500 \x1b[31m"])
+    assert match is not None
+    assert match.line == "API Error: 500"
+    whole = rule("broken", "error", "Error", cause="api_error")
+    match = still((whole,), ["x", "  an Error: token=abcdefghijkl \x1b[31mred\x07  "])
+    assert match is not None
+    assert match.line == "an Error: token=[secret removed] red"
 
 
 def test_only_what_stands_below_the_input_line_is_a_dialog() -> None:

@@ -106,7 +106,7 @@ def test_without_a_daemon_the_doctor_shows_what_the_machine_offers(machine: Mach
     publish_nothing_yet = StateDir(machine.state_root, "f").means
     assert not publish_nothing_yet.exists()
     found = topics(list(sight(machine)))
-    assert {"output", "deaths", "processes", "cgroups"} == set(found)
+    assert {"output", "deaths", "processes", "cgroups", "kernel"} == set(found)
     assert all(one.what.startswith("on offer: ") for one in found.values())
 
 

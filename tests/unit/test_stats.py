@@ -37,6 +37,16 @@ def test_sent_is_not_proved() -> None:
     assert metrics.count(actions[3:]) == metrics.Count(0, 0, 0, None)
 
 
+def test_the_contract_s_keys_are_all_there() -> None:
+    document = stats_document(None)
+    promised = """total_actions successful failed success_rate by_agent recent_actions first_try_success
+        recovery_success_rate failed_after_recovery average_recovery_time_s reasons mttd_s mttr_s
+        false_alarms"""
+    assert set(promised.split()) <= set(document)
+    assert [document["first_try_success"][size]["target"] for size in ("small", "large")] == [95.0, 80.0]
+    assert document["recovery_success_rate"]["target"] == 90.0
+
+
 def test_an_escalated_incident_that_a_person_cleared_stays_a_failure() -> None:
     assert metrics.recovery_rate(INCIDENTS) == metrics.Goal(50.0, 90.0, 2)
     cleared = replace(LOST, closed=400.0, outcome="cleared")

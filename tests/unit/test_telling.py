@@ -24,7 +24,7 @@ from hhmrs.healing.evidence import ProcessMeasured
 
 QUIET = Measure(False, (), False, 0.0, 10.0, 3, window=2.0)
 GREW = replace(QUIET, cpu_grew=True, cpu_pct=5.0)
-WORKED = replace(GREW, busy_children=(7.0,))
+WORKED = replace(GREW, busy_children=(7.0,), busy_kinds=(5,))
 
 
 def look(teller: Teller, now: float, measures: Mapping[str, Measure]) -> dict[str, ProcessMeasured]:
@@ -56,6 +56,7 @@ def test_growth_counts_from_the_look_before_it() -> None:
     look(teller, 0.0, {"a": QUIET})
     told = look(teller, 2.0, {"a": WORKED})["a"]
     assert (told.cpu_grew, told.busy_children, told.at, told.looked_before) == (True, (7.0,), 2.0, 0.0)
+    assert told.busy_kinds == (5,)
 
 
 def test_many_busy_trees_are_told_of_at_a_bounded_rate_and_lose_nothing() -> None:

@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from hhmrs.config.fleet import NudgeSteps
 from hhmrs.controller.ports import Event
 from hhmrs.healing.agent import AgentState, Phase
+from hhmrs.healing.nudges import NOTHING
 from hhmrs.tui.desk import PATIENCE, Desk, Sent
 from hhmrs.tui.document import Agent, Fleet, Trouble, moment, read_fleet
 from hhmrs.tui.interventions import Dismissal, intervention, tell, timeline
@@ -160,6 +162,8 @@ def test_a_document_with_unknown_or_missing_values_is_still_read() -> None:
 def test_the_process_being_there_is_not_the_newest_evidence() -> None:
     assert agent("a", evidence={"process": 0.1, "output": 40.0}).newest == ("output", 40.0)
     assert agent("a", evidence={"process": 0.1, "output": None}).newest == ("process", 0.1)
+    working = {"agents": [{"id": "a", "evidence": {"process": 0.1, "output": 46.0, "cpu": 1.9}}]}
+    assert read_fleet(working, {}).agents[0].newest == ("cpu", 1.9), "a compiler at work prints nothing"
 
 
 # -- words and colours ------------------------------------------------------------------------------
@@ -329,6 +333,13 @@ def test_without_a_daemon_nothing_is_under_way(daemon: object, told: str) -> Non
     assert rows(read_fleet({"daemon": daemon, "agents": [raw]}, {}))[0].message == told
 
 
+def test_who_is_asked_to_decide_is_named_with_the_time_that_is_left() -> None:
+    asks = {"agent": "boss", "until": "2026-11-21T10:00:20Z"}
+    raw = {"id": "worker", "phase": "exited", "asks": asks, "next": None, "stage": None}
+    document = {"at": "2026-11-21T10:00:00Z", "daemon": {"pid": 1}, "agents": [raw]}
+    assert rows(read_fleet(document, {"boss": "The Boss"}))[0].message == "asks The Boss 20s left"
+
+
 def test_an_escalated_agent_says_why() -> None:
     lost = agent("a", phase=Phase.ESCALATED, task="build it")
     trouble = Trouble(id="i", agent="a", opened=NOW, symptom="exited", cause="crash", detail="exit 3")
@@ -375,6 +386,13 @@ def test_the_plan_tells_what_will_be_sent_and_done(lone_spec: object) -> None:
     assert "attempt 4" in told
     assert "checkpoint 12" in told
     assert plan("nudge", one, fleet(one), state, lone_spec).verbatim
+    nudge = plan("nudge", one, fleet(one), state, lone_spec)
+    assert "leave the rescue message in its inbox" in nudge.steps[1]
+    assert "pid 7" in nudge.steps[-1]
+    flags = lone_spec.agents["a"].policy.model_copy(update={"nudge": NudgeSteps(rescue=False)})
+    lone = lone_spec.agents["a"].model_copy(update={"policy": flags})
+    quiet = plan("nudge", one, fleet(one), state, lone_spec.model_copy(update={"agents": {"a": lone}}))
+    assert (quiet.verbatim, quiet.reason) == ("", NOTHING)
     typed = plan("send", agent("a", pid=7, phase=Phase.WAITING), fleet(one), state, lone_spec, "yes")
     assert dict(typed.choices[0].args) == {"text": "yes", "answer": "1"}
 

@@ -142,7 +142,7 @@ def test_no_daemon_and_no_ledger_is_an_answer_too(state_dir: StateDir) -> None:
     ]
     assert set(document["agents"][0]) >= AGENT_KEYS
     assert document["agents"][0]["evidence"] == dict.fromkeys(
-        ("beat", "output", "file", "transcript", "process")
+        ("beat", "output", "file", "transcript", "process", "cpu")
     )
     assert document["incidents"] == []
     assert not state_dir.ledger.exists()
@@ -173,6 +173,7 @@ def test_a_working_agent_with_live_values(state_dir: StateDir, book: SqliteLedge
                 "beat": T0 - 3.1,
                 "output": T0 - 7,
                 "process": T0 + 2,
+                "cpu": T0 - 1.9,
                 "cpu_pct": 1.53,
                 "memory_mb": 80.06,
                 "progress": 0.4,
@@ -184,7 +185,14 @@ def test_a_working_agent_with_live_values(state_dir: StateDir, book: SqliteLedge
     book.close()
     agent = shown(state_dir)["agents"][1]
     assert {name: agent[name] for name in WORKING} == WORKING
-    assert agent["evidence"] == {"beat": 3.1, "output": 5.0, "file": None, "transcript": None, "process": 0.0}
+    assert agent["evidence"] == {
+        "beat": 3.1,
+        "output": 5.0,
+        "file": None,
+        "transcript": None,
+        "process": 0.0,
+        "cpu": 1.9,
+    }
     assert "orphan" not in agent
 
 
@@ -296,6 +304,7 @@ def test_the_daemon_that_runs_is_named(state_dir: StateDir) -> None:
             "version": "0.1.0",
             "ready": False,
             "config": "/f.yaml",
+            "stopped": False,
         }
         assert document["host"] == "box"
         assert {a["phase"] for a in document["agents"]} == {"starting"}

@@ -10,7 +10,7 @@ EXIT_CODES = (
     (0, "fine"),
     (1, "what was asked about is not healthy, or the action failed"),
     (2, "bad usage or a bad fleet file"),
-    (3, "no daemon is running"),
+    (3, "no daemon is running, or its process is stopped"),
 )
 WORDS = "See `hhmrs COMMAND --help` for its options; --config FILE and --fleet NAME go with every command."
 
@@ -46,7 +46,11 @@ def by_group() -> dict[str, list[Command]]:
 
 
 def _shown(command: Command) -> str:
-    positionals = [str(a.settings["metavar"]) for a in command.arguments if not a.optional]
+    positionals = [
+        f"[{a.settings['metavar']}]" if a.settings.get("nargs") == "?" else str(a.settings["metavar"])
+        for a in command.arguments
+        if not a.optional
+    ]
     return " ".join([command.name or "(none)", *positionals])
 
 

@@ -49,7 +49,7 @@ def check(call: Call, screen: Screen) -> int:
     from ...config.problems import ConfigError
 
     try:
-        fleet = find_place(call).need_spec()
+        fleet = find_place(call, lambda _: False).need_spec()
     except ConfigError as error:
         if call.json:
             screen.document({"ok": False, "problems": [_problem(p) for p in error.problems]})

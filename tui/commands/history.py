@@ -82,8 +82,10 @@ def explain(call: Call, screen: Screen) -> int:
         else:
             screen.say(f"{agent}: {words}")
         return 0
-    if place.holder() is None:
+    if (holder := place.holder()) is None:
         complain(f"{place.no_daemon()}; this is the last known state")
+    elif holder.is_stopped():
+        complain(f"{place.stopped_daemon(holder.pid)}; this is the last known state")
     if call.json:
         screen.document(explanation.as_json())
         return 0
@@ -103,7 +105,8 @@ def explain_agent(place: Place, agent: str) -> Explanation | None:
         spec = Looks(holder.quick_look if holder else None).applied(place.spec).agents.get(agent)
     reader = place.reader()
     state = state_now(reader, agent) if spec is not None and reader is not None else None
-    return None if spec is None or state is None else explain_state(state, spec, time.time())
+    now = holder.now() if holder else time.time()
+    return None if spec is None or state is None else explain_state(state, spec, now)
 
 
 def stats(call: Call, screen: Screen) -> int:

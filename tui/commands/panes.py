@@ -68,7 +68,7 @@ def attach(call: Call, screen: Screen) -> int:
     place = find_place(call)
     agent = call.get("agent")
     need_agent(place, agent)
-    argv = ["tmux", "-L", _socket_of(place, agent), "attach-session", "-t", f"={agent}"]
+    argv = ["tmux", "-L", *_target_of(place, agent)]
     by_hand = sys.stdin.isatty() and sys.stdout.isatty()
     if place.holder() is None:
         complain(place.no_daemon())
@@ -94,13 +94,15 @@ def terminals_of(place: Place) -> FleetTerminals:
     return FleetTerminals(place.state.fleet, place.state.tmux_conf)
 
 
-def _socket_of(place: Place, agent: str) -> str:
-    """The server with the agent's session; the fleet's first where tmux does not say."""
+def _target_of(place: Place, agent: str) -> list[str]:
+    """What tmux is told after `-L`; the agent's name on the fleet's first server if tmux is silent."""
     from ...controller.ports import TerminalsError
 
     terminals = terminals_of(place)
     try:
-        return terminals.socket_of(agent)
+        socket, pane = terminals.socket_of(agent), terminals.pane_of(agent)
+        # The pane that bears our label: a person may have renamed the agent's session.
+        return [socket, "attach-session", "-t", pane.pane if pane is not None else f"={agent}"]
     except TerminalsError as error:
         complain(f"{PROGRAM} attach {agent}: {inert(error)}")
-        return terminals.socket
+        return [terminals.socket, "attach-session", "-t", f"={agent}"]

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...config.problems import closest
-from .output import inert
+from ...config.problems import ConfigError, Problem, closest
+from .output import complain, inert
 from .parsing import PROGRAM, Call
 from .refusal import NO_DAEMON, NoFleetFile, Refusal, usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...config.fleet import AgentSpec, FleetSpec
     from ...config.paths import StateDir
     from ...controller.ledger import LedgerReader
@@ -25,12 +27,15 @@ _FLEET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`spec` is None when the fleet was named and its file is gone or no longer valid; `problems` say why."""
+    """`spec` is None when the fleet was named and its file is gone or no longer valid; `problems` say why.
+
+    `moved`: what is wrong with what stands in workspaces' places by now, which is no fault of the file."""
 
     state: StateDir
     config: Path | None
     spec: FleetSpec | None
     problems: tuple[str, ...] = ()
+    moved: tuple[Problem, ...] = ()
 
     def need_spec(self) -> FleetSpec:
         """The valid fleet file. Raises Refusal (exit 2) with one line per problem."""
@@ -52,6 +57,13 @@ class Place:
 
         return read_holder(self.state)
 
+    def is_supervised(self) -> bool:
+        return self.holder() is not None
+
+    def is_known(self) -> bool:
+        """Whether a daemon ran by this very file."""
+        return self.spec is not None and self.reader() is not None
+
     def need_daemon(self) -> Holder:
         """The running daemon. Raises Refusal (exit 3)."""
         holder = self.holder()
@@ -64,6 +76,10 @@ class Place:
             f"{PROGRAM}: no daemon is running for fleet {self.state.fleet}; start it with `{self.hint('up')}`"
         )
 
+    def stopped_daemon(self, pid: int) -> str:
+        who = f"the daemon of fleet {self.state.fleet}, pid {pid}, is stopped (state T)"
+        return f"{PROGRAM}: {who} and supervises nothing; let it go on with `kill -CONT {pid}`"
+
     def hint(self, command: str) -> str:
         """A command line that means this same fleet from any folder."""
         return (
@@ -73,8 +89,20 @@ class Place:
         )
 
 
-def find_place(call: Call) -> Place:
-    """The fleet that `--config`, `--fleet` or the current folder names. Raises Refusal or ConfigError."""
+def find_place(call: Call, forgives: Callable[[Place], bool] = Place.is_known) -> Place:
+    """The fleet that `--config`, `--fleet` or the current folder names. Raises Refusal or ConfigError.
+
+    An agent can put anything in its own workspace's place. Once the file has been run this keeps nobody from
+    the other agents: it is told, and the command goes on, where `forgives` says so."""
+    place = _named(call)
+    if place.moved:
+        if not (place.is_known() and forgives(place)):
+            raise ConfigError(place.moved)
+        complain(*(inert(problem, 1000) for problem in place.moved))
+    return place
+
+
+def _named(call: Call) -> Place:
     config, fleet = call.get("config"), call.get("fleet")
     if fleet is not None and not _FLEET_NAME.fullmatch(fleet):
         raise usage(
@@ -114,8 +142,9 @@ def _by_file(path: Path) -> Place:
     from ...config.loading import load_fleet
     from ...config.paths import StateDir, state_root
 
-    spec = load_fleet(path)
-    place = Place(StateDir(state_root(), spec.fleet), spec.path, spec)
+    moved: list[Problem] = []
+    spec = load_fleet(path, moved=moved)
+    place = Place(StateDir(state_root(), spec.fleet), spec.path, spec, moved=tuple(moved))
     _check_owner(place)
     return place
 
@@ -136,7 +165,6 @@ def _by_name(fleet: str) -> Place:
     """A fleet that was run before: its book knows where its file is."""
     from ...config.loading import load_fleet
     from ...config.paths import StateDir, state_root
-    from ...config.problems import ConfigError
 
     root = state_root()
     place = Place(StateDir(root, fleet), None, None)
@@ -146,10 +174,11 @@ def _by_name(fleet: str) -> Place:
         near = closest(fleet, _known_fleets(root)) or "; name its file with --config FILE"
         raise usage(f"{PROGRAM}: no fleet {fleet} was ever run here{near}")
     config = Path(recorded)
+    moved: list[Problem] = []
     try:
-        spec = load_fleet(config)
+        spec = load_fleet(config, moved=moved)
         if spec.fleet == fleet:
-            return Place(place.state, config, spec)
+            return Place(place.state, config, spec, moved=tuple(moved))
         return Place(
             place.state, config, None, (f"{inert(config)}:1:1: is fleet {spec.fleet} now, not {fleet}",)
         )

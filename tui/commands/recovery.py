@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...config.problems import closest
 from .output import Screen, inert
 from .parsing import PROGRAM, Call
 from .place import Place, find_place, need_agent
@@ -25,7 +24,7 @@ ANSWER_ALLOWANCE = 15.0
 """Seconds in which a living daemon answers an order that only changes its mind."""
 LOOK_EVERY = 0.5
 """Seconds between two looks whether the daemon that is to answer still lives."""
-_ATTEMPTS = frozenset({"resume", "restart", "reassign", "start", "clear"})
+_ATTEMPTS = frozenset({"resume", "restart", "reassign", "start", "clear", "retry", "decide"})
 
 
 def nudge(call: Call, screen: Screen) -> int:
@@ -73,18 +72,24 @@ def _order(call: Call, screen: Screen, order: str, args: Mapping[str, str] | Non
     place = find_place(call)
     spec = need_agent(place, call.get("agent"))
     if args and spec is not None:
-        _check_seat(spec, args["to"])
+        check_seat(spec, args["to"])
     return give(call, screen, place, order, spec, args or {})
 
 
 def give(
-    call: Call, screen: Screen, place: Place, order: str, spec: AgentSpec | None, args: Mapping[str, str]
+    call: Call,
+    screen: Screen,
+    place: Place,
+    order: str,
+    spec: AgentSpec | None,
+    args: Mapping[str, str],
+    agent: str | None = None,
 ) -> int:
     """Send one order to the running daemon and, unless `--no-wait`, report its outcome as an exit code."""
     from ...controller.orders import send_order
 
     place.need_daemon()
-    agent = call.get("agent")
+    agent = agent or call.get("agent")
     letter = send_order(place.state, order, agent, args)
     if call.get("no_wait"):
         screen.say(f"{order} {agent}: ordered (letter {letter})")
@@ -151,17 +156,20 @@ def allowance(order: str, spec: AgentSpec | None) -> float:
         return ANSWER_ALLOWANCE + START_ALLOWANCE
     policy = spec.policy
     if order in _ATTEMPTS:
-        return policy.kill_grace + START_ALLOWANCE + policy.verify_within + ANSWER_ALLOWANCE
+        proof = policy.verify_within * policy.reassign_timeout_factor
+        return policy.kill_grace + START_ALLOWANCE + proof + ANSWER_ALLOWANCE
     if order == "stop":
         return policy.kill_grace + ANSWER_ALLOWANCE
     if order == "nudge":
-        return policy.verify_within + ANSWER_ALLOWANCE
+        return policy.verify_within * policy.reassign_timeout_factor + ANSWER_ALLOWANCE
     return ANSWER_ALLOWANCE
 
 
-def _check_seat(spec: AgentSpec, to: str) -> None:
-    labels = [name for seat in spec.seats for name in (seat.label, seat.profile.name)]
-    if to not in labels:
-        seats = ", ".join(seat.label for seat in spec.seats)
-        raise usage(f"{PROGRAM}: {spec.id} has no alternate {inert(to, 80)!r}{closest(to, labels)} "
-                    f"(it has {seats})")  # fmt: skip
+def check_seat(spec: AgentSpec, to: str) -> None:
+    """Raises Refusal (exit 2) for a profile nobody knows, or a model that cannot be one."""
+    from ...healing.agent import AgentState
+    from ...healing.seats import target
+
+    why = target(AgentState(spec.id), spec, to)
+    if isinstance(why, str):
+        raise usage(f"{PROGRAM}: {spec.id} cannot be reassigned to {inert(to, 80)!r}: {inert(why)}")

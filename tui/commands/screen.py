@@ -6,13 +6,13 @@ import sys
 
 from .output import Screen
 from .parsing import PROGRAM, Call
-from .place import find_place
+from .place import Place, find_place
 from .refusal import usage
 from .supervise import ensure_up
 
 
 def open_screen(call: Call, screen: Screen) -> int:
-    place = find_place(call)
+    place = find_place(call, Place.is_supervised)
     fleet = place.need_spec()
     if not (sys.stdin.isatty() and screen.tty):
         raise usage(

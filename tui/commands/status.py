@@ -27,6 +27,10 @@ def status(call: Call, screen: Screen) -> int:
         screen.flush()
         complain(place.no_daemon())
         return NO_DAEMON
+    if document["daemon"].get("stopped"):
+        screen.flush()
+        complain(place.stopped_daemon(document["daemon"]["pid"]))
+        return NO_DAEMON
     return UNHEALTHY if is_open(document) else 0
 
 
@@ -91,9 +95,17 @@ def _head(document: Mapping[str, Any], screen: Screen) -> list[str]:
     else:
         up = f"up {age(daemon['uptime_s'])}, version {inert(daemon['version'], 20)}"
         head = [f"{name}  {daemon['mode']}, daemon pid {daemon['pid']}, {up}"]
+        if daemon.get("stopped"):
+            head = [f"{name}  {screen.style('daemon stopped', 'bad')}: this is the last known state"]
     if document.get("cascade"):
-        head.append(screen.style(f"shared cause: {inert(document['cascade'], 200)}", "bad"))
+        head.append(screen.style(f"shared cause: {_cascade(document['cascade'])}", "bad"))
     return [*head, ""]
+
+
+def _cascade(cascade: Mapping[str, Any]) -> str:
+    words = [str(cascade.get(name) or "") for name in ("cause", "scope")]
+    words += [f"{len(cascade.get('agents') or ())} agents", f"since {cascade.get('opened')}"]
+    return inert(", ".join(word for word in words if word), 200)
 
 
 def _incident_lines(document: Mapping[str, Any], screen: Screen) -> list[str]:

@@ -17,7 +17,7 @@ DOWN_ALLOWANCE = 60.0
 
 
 def daemon(call: Call, _screen: Screen) -> int:
-    return _foreground(find_place(call), None, None)
+    return _foreground(find_place(call, Place.is_supervised), None, None)
 
 
 def _foreground(place: Place, quick_look: float | None, interval: float | None) -> int:
@@ -27,7 +27,7 @@ def _foreground(place: Place, quick_look: float | None, interval: float | None) 
 
 
 def up(call: Call, screen: Screen) -> int:
-    place = find_place(call)
+    place = find_place(call, Place.is_supervised)
     place.need_spec()
     if (holder := place.holder()) is not None and holder.ready:
         screen.say(f"fleet {place.state.fleet} is already supervised by {inert(holder.describe())}")
@@ -40,6 +40,9 @@ def ensure_up(place: Place) -> Holder:
     """The fleet's daemon; started detached, and waited for, if none runs. Raises DaemonError."""
     from ...controller.daemon import spawn_daemon
 
+    # Asked first: a running one does not read the file anew, which an agent can make unfit for a start.
+    if (holder := place.holder()) is not None and holder.ready:
+        return holder
     return spawn_daemon(place.need_spec().path)
 
 
@@ -76,7 +79,7 @@ def heal(call: Call, screen: Screen) -> int:
         if call.get(option) and not belongs:
             wanted = "--start-daemon" if not starts else "--check-now"
             raise usage(f"{PROGRAM} heal: --{option} goes with {wanted}")
-    place = find_place(call)
+    place = find_place(call, Place.is_supervised if starts else Place.is_known)
     if starts:
         return _foreground(place, call.get("threshold"), call.get("interval"))
     return _check_now(call, screen, place)

@@ -56,6 +56,14 @@ def number(text: str) -> int:
     return value
 
 
+def hours(text: str) -> float:
+    """A positive number of hours, up to a year. ValueError otherwise."""
+    value = float(text)
+    if not 0 < value <= 8760:
+        raise ValueError(text)
+    return value
+
+
 def _flag(name: str, words: str) -> Argument:
     return Argument((name,), words, {"action": "store_true"})
 
@@ -72,8 +80,15 @@ TIMEOUT = Argument(
     ("--timeout",), "how long to wait for the outcome; else as long as the policy lets it take",
     {"metavar": "SECONDS", "type": seconds},
 )  # fmt: skip
-TO = Argument(("--to",), "the profile, and maybe its model; else the agent's next alternate",
+TO = Argument(("--to",), "any profile of the file or built in, and maybe a model; else its next alternate",
               {"metavar": "PROFILE[:MODEL]"})  # fmt: skip
+TASK = Argument(("task",), "the task's id, as `tasks` lists it", {"metavar": "TASK"})
+INCIDENT = Argument(("incident",), "the incident's id, as `status` and `events` have it",
+                    {"metavar": "INCIDENT"})  # fmt: skip
+STRATEGY = Argument(("strategy",), "nudge, resume, restart, reassign or escalate", {"metavar": "STRATEGY"})
+SEQ = Argument(("seq",), "the checkpoint's number, as `checkpoints` lists it; else the newest",
+               {"metavar": "SEQ", "nargs": "?"})  # fmt: skip
+TO_FOLDER = Argument(("--to",), "a folder that is new or empty, outside every workspace", {"metavar": "DIR"})
 KILL = _flag("--kill", "also end every agent, whole process trees")
 HEADLESS = _flag("--headless", "no screen; exit 0 only when every expected recovery was proved")
 KEEP = _flag("--keep", "leave its folder there afterwards, for a look")
@@ -93,6 +108,11 @@ INTERVAL = Argument(("--interval",), "with --start-daemon: time between two look
                     {"metavar": "SECONDS", "type": seconds})  # fmt: skip
 THRESHOLD = Argument(("--threshold",), "with --start-daemon: the quick look, that is no progress for so long",
                      {"metavar": "SECONDS", "type": seconds})  # fmt: skip
+
+SEED = Argument(("--seed",), "which faults, by chance; the same seed gives the same run (1)",
+                {"metavar": "N", "type": number})  # fmt: skip
+HOURS = Argument(("--hours",), "how many hours to simulate (6, or fewer where silence is counted in seconds)",
+                 {"metavar": "H", "type": hours})  # fmt: skip
 
 
 def _order(name: str, summary: str, *extra: Argument) -> Command:
@@ -137,6 +157,15 @@ COMMANDS: tuple[Command, ...] = (
         json=True,
     ),
     Command(
+        "rehearse",
+        "Set up",
+        "fleet file",
+        "this fleet's policy against simulated faults on a fake clock; starts nothing",
+        "rehearsal:rehearse",
+        (SEED, HOURS),
+        json=True,
+    ),
+    Command(
         "doctor",
         "Set up",
         "nothing",
@@ -161,7 +190,42 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "logs", "Look", "state", "an agent's captured output", "panes:logs", (AGENT, LINES, COLOR), json=True
     ),
-    _order("nudge", "type the rescue message into its pane"),
+    Command(
+        "tasks",
+        "Look",
+        "state",
+        "every task and what became of it; the failed ones are the retry queue",
+        "tasks:tasks",
+        json=True,
+    ),
+    Command(
+        "report",
+        "Look",
+        "state",
+        "a post-mortem of one incident, in Markdown",
+        "postmortem:report",
+        (INCIDENT,),
+        json=True,
+    ),
+    Command(
+        "checkpoints",
+        "Look",
+        "state",
+        "an agent's checkpoints, and the snapshots of its workspace that can be restored",
+        "restore:checkpoints",
+        (AGENT,),
+        json=True,
+    ),
+    Command(
+        "restore",
+        "Recover by hand",
+        "state",
+        "write the workspace as a checkpoint saved it into another folder; the work itself is not touched",
+        "restore:restore",
+        (AGENT, SEQ, TO_FOLDER),
+        json=True,
+    ),
+    _order("nudge", "wake it: close a dialog, mend its status file, leave and type a message"),
     _order("resume", "end it and bring it back from its last checkpoint"),
     _order("restart", "end it and start it afresh with a handoff"),
     _order("reassign", "end it and start it on another profile or model", TO),
@@ -171,6 +235,22 @@ COMMANDS: tuple[Command, ...] = (
     _order("stop", "end it, and leave it ended"),
     _order("start", "start it after a stop"),
     _order("clear", "close its incident, refill its budgets, remove the marker"),
+    Command(
+        "decide",
+        "Recover by hand",
+        "daemon",
+        "answer an open incident, in place of the parent agent or the policy",
+        "decision:decide",
+        (INCIDENT, STRATEGY, NO_WAIT, TIMEOUT),
+    ),
+    Command(
+        "retry",
+        "Recover by hand",
+        "daemon",
+        "clear its agent and have it try a failed task again",
+        "tasks:retry",
+        (TASK, NO_WAIT, TIMEOUT),
+    ),
     Command(
         "heal",
         "Recover by hand",

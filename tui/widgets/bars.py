@@ -88,11 +88,13 @@ class Headline(OneLine):
 
     def put(self, fleet: Fleet, needle: str, fault: str) -> None:
         stale = age(fleet.at - _last_seen(fleet)) if not fleet.up and _last_seen(fleet) else ""
-        self.set_class(not fleet.up or bool(fault), "-down")
+        down = not fleet.up or fleet.frozen is not None
+        self.set_class(down or bool(fault), "-down")
         counts = tally(fleet.agents, least=-1)
         key = (
             fleet.name,
             fleet.up,
+            fleet.frozen,
             fleet.mode,
             age(fleet.uptime),
             fleet.cascade,
@@ -101,9 +103,7 @@ class Headline(OneLine):
             fault,
             stale,
         )
-        self.put_line(
-            key, lambda: self._down(fleet, fault) if fault or not fleet.up else self._up(fleet, needle)
-        )
+        self.put_line(key, lambda: self._down(fleet, fault) if fault or down else self._up(fleet, needle))
 
     def _up(self, fleet: Fleet, needle: str) -> Text:
         colours = self.colours
@@ -132,10 +132,11 @@ class Headline(OneLine):
 
     def _down(self, fleet: Fleet, fault: str) -> Text:
         colours = self.colours
-        text = Text().append(
-            " NO DAEMON " if not fault else " FAULT ", Style(color=colours[Tone.BAD], bold=True, reverse=True)
-        )
-        said = fault or f" {fleet.name}: last known state, nobody heals it now. Start one: hhmrs up"
+        frozen = fleet.frozen is not None
+        word = " FAULT " if fault else " DAEMON STOPPED " if frozen else " NO DAEMON "
+        text = Text().append(word, Style(color=colours[Tone.BAD], bold=True, reverse=True))
+        mend = f"Let it go on: kill -CONT {fleet.frozen}" if frozen else "Start one: hhmrs up"
+        said = fault or f" {fleet.name}: last known state, nobody heals it now. {mend}"
         return text.append(f" {said.strip()}", colours[Tone.TEXT])
 
 

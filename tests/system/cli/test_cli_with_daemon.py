@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hhmrs.controller.ledger import LedgerReader
+from hhmrs.controller.orders import await_outcome, send_order
 
 if TYPE_CHECKING:  # pytest gives the fixture; only the checkers need its name
     from hhmrs.tests.system.cli.conftest import Home
@@ -130,3 +136,90 @@ def test_the_foreground_daemon_ends_at_sigterm_and_leaves_its_agents(home: Home)
         assert process.wait(timeout=30) == 0
     assert alive(pid)
     assert home.run("up").returncode == 0
+
+
+def test_what_an_agent_puts_in_its_workspaces_place_keeps_nobody_from_the_others(running: Home) -> None:
+    place = running.file.parent / "b"
+    running.until(place.is_dir, "b has its workspace")
+    place.rename(running.root / "gone")
+    for make in (lambda: place.symlink_to("/etc"), lambda: os.mkfifo(place), lambda: place.write_text("x")):
+        make()
+        named = ["--fleet", running.fleet]
+        for words in (["status"], ["explain", "a"], ["explain", "a", *named], ["pause", "a"],
+                      ["unpause", "a", *named], ["up"]):  # fmt: skip
+            done = running.run(*words)
+            assert done.returncode == 0, (words, done.stderr)
+            assert re.match(rf"{running.file}:5:\d+: agents.b.workspace: 'b' ", done.stderr), done.stderr
+        strict = running.run("check", "--json")
+        assert strict.returncode == 2
+        assert "agents.b.workspace" in json.loads(strict.stdout)["problems"][0]["message"]
+        place.unlink()
+    place.symlink_to("/etc")
+    pid = running.agent("a")["pid"]
+    reloading = running.json("status")["daemon"]["pid"]
+    os.kill(reloading, signal.SIGHUP)
+    running.until(
+        lambda: "operator_reload_refused" in running.run("events", "--json").stdout, "the reload is refused"
+    )
+    assert running.agent("a")["pid"] == pid, "the old file is in force"
+    assert running.run("down", "--kill").returncode == 0
+    running.until(lambda: not alive(pid), "a's process is gone")
+    first = running.run("up")
+    assert first.returncode == 2, "no daemon begins with such a workspace"
+    assert first.stderr.count("agents.b.workspace") == 1
+    assert running.run("status").returncode == 3
+
+
+def test_a_stopped_daemon_is_told_and_is_none(running: Home) -> None:
+    running.until(lambda: running.agent("a")["phase"] in ("working", "idle"), "a is up")
+    assert running.json("status")["daemon"]["stopped"] is False
+    pid = running.json("status")["daemon"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        running.until(lambda: running.json("status")["daemon"]["stopped"], "the stop is told")
+        shown = running.run("status")
+        assert shown.returncode == 3
+        assert "daemon stopped" in shown.stdout.splitlines()[0]
+        assert f"kill -CONT {pid}" in shown.stderr
+        assert "last known state" in running.run("explain", "a").stderr
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    running.until(lambda: running.run("status").returncode == 0, "it supervises again")
+
+
+def test_who_waits_for_an_order_that_is_refused_at_the_door_is_told(running: Home) -> None:
+    order = send_order(running.state, "pause", "a", expires_after=-5.0)
+    reader = LedgerReader(running.state.ledger)
+    outcome = await_outcome(reader, order, 30.0)
+    reader.close()
+    assert outcome is not None
+    assert not outcome.ok
+    assert outcome.message.startswith("refused: it expired at ")
+    assert running.agent("a")["phase"] != "paused"
+
+
+def test_attach_finds_the_agents_pane_in_a_renamed_session(running: Home) -> None:
+    running.until(lambda: running.agent("b")["phase"] == "waiting", "b asks")
+    tmux = ["tmux", "-L", f"hhmrs-{running.fleet}", "-N"]
+
+    def told(*words: str) -> str:
+        done = subprocess.run([*tmux, *words], env=running.env, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    told("rename-session", "-t", "=b", "mine")
+    master, slave = os.openpty()
+    words = [sys.executable, "-m", "hhmrs", "attach", "b", "--config", str(running.file)]
+    env = running.env | {"TERM": "xterm"}
+    with subprocess.Popen(
+        words, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True
+    ) as process:
+        os.close(slave)
+        try:
+            asked = ("list-clients", "-F", "#{session_name}", "-t", "=mine")
+            running.until(lambda: told(*asked) == "mine", "it is attached")
+            assert process.poll() is None
+            told("detach-client", "-s", "=mine")
+            assert process.wait(30) == 0
+        finally:
+            os.close(master)
+            process.kill()

@@ -98,6 +98,8 @@ def test_an_agent_whose_launcher_is_killed_over_its_head_is_brought_back(
     fleet.wait_event("checkpoint_stored", agent="worker", count=3)
     os.kill(fleet.panes()["worker"][1], signal.SIGKILL)
     assert fleet.wait_event("hhmrs_recovered", agent="worker")[0].data["strategy"] == "resume"
+    (exited,) = fleet.events("agent_exited", agent="worker")
+    assert exited.data["cause"] == "tmux_lost", "nobody killed the agent itself"
 
 
 def test_pause_holds_and_unpause_ends_it(make_fleet: Any, script: Script) -> None:

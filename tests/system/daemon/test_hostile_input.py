@@ -11,11 +11,9 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -352,28 +350,6 @@ def test_a_flood_of_output_leaves_the_others_supervised_and_the_daemon_small(mak
 # -- replaced under our feet ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def notified() -> Iterator[tuple[str, list[bytes]]]:
-    """(an Apprise URL of a receiver on this machine, what it has received)."""
-    received: list[bytes] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any, **__: Any) -> None:
-            """Nobody reads it."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"json://127.0.0.1:{server.server_port}", received
-        server.shutdown()
-        thread.join()
-
-
 def _replace_by_link(folder: Path, target: Path) -> None:
     folder.rename(folder.with_name(f"{folder.name} before {target.name}"))
     folder.symlink_to(target)
@@ -391,9 +367,10 @@ def test_a_workspace_replaced_by_a_link_is_refused_and_nothing_is_written_there(
     fleet.up()
     fleet.wait(lambda: fleet.phase("one") == "working", 10, "it works")
     _replace_by_link(fleet.workspace("one"), elsewhere)
-    refused = fleet.run("status")
-    assert refused.returncode == 2
+    refused, told = fleet.run("check"), fleet.run("status")
+    assert (refused.returncode, told.returncode) == (2, 0), "it keeps nobody from the fleet"
     assert "'one' leads outside" in refused.stderr
+    assert "'one' leads outside" in told.stderr
     os.kill(fleet.pid("one"), signal.SIGKILL)
     failed = fleet.wait_event("agent_errand_failed", agent="one")[0]
     assert "not marked: workspace" in failed.data["why"]

@@ -7,14 +7,10 @@ import json
 import os
 import random
 import signal
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 Script = Callable[..., list[str]]
 RESTLESS = {"max_restarts": 50, "max_llm_retries": 0, "backoff": {"initial": "10ms", "max": "20ms"}}
@@ -87,29 +83,6 @@ def test_killed_at_any_instant_nothing_is_lost_and_at_most_the_cut_off_step_repe
     assert sum(done.values()) - 20 <= kills
     assert max(done.values()) <= 2
     assert kills >= 4
-
-
-@pytest.fixture
-def notified() -> Iterator[tuple[str, list[bytes]]]:
-    """(an Apprise URL of a receiver on this machine, what it has received)."""
-    received: list[bytes] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any, **__: Any) -> None:
-            """Nobody reads it."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"json://127.0.0.1:{server.server_port}", received
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def test_sigstop_at_every_start_walks_the_whole_ladder_then_silence(
