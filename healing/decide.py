@@ -39,8 +39,9 @@ def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
     """What is due for this agent at `now`. An incident that opens is left at that: the guards hear of it
     before anything is done about it, and it is due at once again."""
     spec = in_force(s, spec)
-    change = _errand(s)
-    change = change.then(_late_flip(change.state, spec, now))
+    change = _errand(s) if s.errand is not None else Change(s)
+    if s.flip_held:
+        change = change.then(_late_flip(change.state, spec, now))
     change = change.then(_detect(change.state, spec, now))
     if change.state.incident is not None and s.incident is None:
         return change

@@ -51,6 +51,8 @@ class Change:
 
     def then(self, after: Change) -> Change:
         """This change followed by one that began from its state."""
+        if not (self.happenings or self.actions):
+            return after
         return Change(after.state, self.happenings + after.happenings, self.actions + after.actions)
 
     def noting(self, *happenings: Happening) -> Change:

@@ -303,7 +303,7 @@ async def test_a_title_of_a_megabyte_blinds_nobody(
     monkeypatch.setattr(tmux_control, "_ANSWER_LIMIT", 1 << 18)
     say = "import sys; sys.stdout.write('\\x1b]2;' + '#[x]' * 200000 + '\\x07said')"
     await eyes.run("a2", "echo hi; sleep 60")
-    await eyes.run("a1", f'{sys.executable} -c "{say}"; sleep 60')
+    await eyes.run("a1", f'"{sys.executable}" -c "{say}"; sleep 60')
     await eventually(lambda: any("more than" in label.title for label in eyes.of(PaneLabelled)))
     eyes.observer._sweep_soon(0.0)
     await eventually(lambda: "said" in eyes.text())

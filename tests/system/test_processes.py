@@ -242,7 +242,7 @@ def test_who_merely_calls_itself_a_tmux_server_is_neither_spared_nor_overlooked(
     table: ProcessTable, start: Callable[..., Identity], tag: str, wait_until: Callable[..., None]
 ) -> None:
     script = "open('/proc/self/comm', 'w').write('tmux: server'); import time; time.sleep(600)"
-    who = start("sh", "-c", f'{sys.executable} -c "{script}" & wait')
+    who = start("sh", "-c", f'"$0" -c "{script}" & wait', sys.executable)
     wait_until(lambda: "tmux: server" in map(name, pids(table.tree(who))))
     (liar,) = (one for one in table.tree(who) if name(one.pid) == "tmux: server")
     measured = [table.measure({"a": who})["a"].threads for _ in range(2)]
