@@ -34,6 +34,7 @@ from hhmrs.bench.room import room
 from hhmrs.config.fleet import AgentSpec, Cascade, FleetSpec, Policy, Profile, Recoveries, Seat
 from hhmrs.controller.clock import SteadyClock
 from hhmrs.controller.engine import Engine, Writer
+from hhmrs.controller.garbage import spare_what_is_there
 from hhmrs.controller.ledger import SqliteLedger
 from hhmrs.controller.perform import Outcome
 from hhmrs.controller.ports import Clock, Row
@@ -149,6 +150,7 @@ async def ticks(spec: FleetSpec, writer: Writer, count: int) -> Spent:
     while clock.at < first - 1:  # not in one leap, which would be a sleep of the engine itself
         clock.at += 0.9
         await one.turn()
+    spare_what_is_there()  # as the daemon does when its agents are there
     found: Spent = []
     for number in range(count):
         clock.at = first + BETWEEN * (number + 0.5)

@@ -163,7 +163,8 @@ class Brain:
         after = change.state
         self.states[after.id] = after
         if change.happenings:
-            turn.happenings.setdefault(after.id, []).extend(self._with_family(h) for h in change.happenings)
+            told = [self._with_family(h) if h.type.startswith("hhmrs_") else h for h in change.happenings]
+            turn.happenings.setdefault(after.id, []).extend(told)
         if change.happenings or vital(before) != vital(after):
             turn.changed.add(after.id)
             self._hear(self._guards.changed(before, after, change.happenings, now))
@@ -171,10 +172,11 @@ class Brain:
 
     def _with_family(self, happening: Happening) -> Happening:
         spec = self.fleet.agents.get(happening.agent)
-        if spec is None or not happening.type.startswith("hhmrs_"):
+        if spec is None:
             return happening
-        family = {"parent": spec.parent, "grandparent": self.fleet.grandparent(spec.id)}
-        return replace(happening, fields={**family, **happening.fields})
+        grandparent = self.fleet.grandparent(spec.id) if spec.parent else None
+        family = {"parent": spec.parent, "grandparent": grandparent}
+        return replace(happening, fields=family | happening.fields)
 
     # -- what lies between agents ---------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -29,6 +28,7 @@ from .comms import CommsLog, comms_for
 from .delivery import Deliveries
 from .ending import end_fleet
 from .engine import Engine
+from .garbage import spare_what_is_there
 from .inbox import Inbox
 from .inbox_watch import InboxWatch
 from .inquests import limit_ends
@@ -154,7 +154,7 @@ class Supervision:
         self.inbox.make_operator()
         self._adopt_all(await asyncio.to_thread(self.terminals.panes))
         self._carry_on_cascades()
-        _keep_what_is_there()
+        spare_what_is_there()
         self._ready()
         async with asyncio.TaskGroup() as group:
             rounds = [group.create_task(c) for c in self._rounds(fastest)]
@@ -201,7 +201,7 @@ class Supervision:
             await asyncio.sleep(METRICS_EVERY)
             if first:
                 first = False
-                _keep_what_is_there()
+                spare_what_is_there()
             try:
                 await asyncio.to_thread(self._ledger.refresh_metrics, self.clock.now())
             except LedgerError as error:
@@ -404,11 +404,3 @@ class Supervision:
         for happening in happenings:
             for sender, to, kind, text in comms_for(happening, titles, parents, self._is_living):
                 self.comms.write(happening.at, sender, to, kind, text)
-
-
-def _keep_what_is_there() -> None:
-    """What is alive now mostly lives as long as we do. Searched for garbage again and again, it stopped the
-    loop of a thousand agents for 70 ms each time. Called at the start and once a minute later, never often:
-    what is kept so is never searched again."""
-    gc.collect()
-    gc.freeze()

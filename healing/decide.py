@@ -11,7 +11,7 @@ from . import nudges
 from .actions import Action, ClearGround, ClearMarker, EndTree, Escalate, StartAttempt
 from .agent import AgentState, Errand, Happening, Incident, Phase, Recovery, Stage, Strategy
 from .asking import answer_due, counsel
-from .detect import awaited, limits, noticed
+from .detect import awaited, noticed
 from .endings import found_out
 from .flapping import flipped, follow_screen, held_until, may_flip, unheard, wants_flip
 from .foreseen import climb
@@ -33,6 +33,8 @@ from .transitions import (
     send_errand,
     settle,
 )
+
+_RECOVERY = Recovery(None, Stage.BACKOFF, "", 0)
 
 
 def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
@@ -73,7 +75,7 @@ def due(s: AgentState, spec: AgentSpec) -> float | None:
         times.append(next_step)
     if s.nudging and (at := nudges.due(s, spec, resting=_hands_off(s))) is not None:
         times.append(at)
-    times += [t for t in awaited(s, limits(s, spec)) if t is not None]
+    times += [t for t in awaited(s, spec) if t is not None]
     if s.healthy_since is not None and _spent(s) and not s.incident:
         times.append(s.healthy_since + spec.policy.stable_after)
     if s.phase is Phase.LIMITED and s.limited_until is not None:
@@ -239,12 +241,19 @@ def _next(s: AgentState, spec: AgentSpec, now: float) -> Change:
         wait = delay_before(incident, spec.policy.backoff, incident.id)
     key = f"{s.id}/{s.attempt}/{incident.id}/{len(incident.attempts) + 1}"
     hand = None if rung.strategy is Strategy.REASSIGN else s.hand
-    recovery = Recovery(
-        rung.strategy, Stage.BACKOFF, key, rung.seat, now + wait, level=rung.level, hand=hand, by=asked.by
+    recovery = replace(
+        _RECOVERY,
+        strategy=rung.strategy,
+        key=key,
+        seat=rung.seat,
+        due=now + wait,
+        level=rung.level,
+        hand=hand,
+        by=asked.by,
     )
-    state = replace(change.state, recovery=recovery)
-    at_once = wait == 0.0 and now >= hold_ends(state, spec)
-    return change.then(_begin(state, recovery, spec, now) if at_once else Change(state))
+    if wait == 0.0 and now >= hold_ends(change.state, spec):
+        return change.then(_begin(change.state, recovery, spec, now))
+    return change.then(Change(replace(change.state, recovery=recovery)))
 
 
 def _rise(s: AgentState, incident: Incident, rung: Rung, now: float) -> Change:
@@ -313,10 +322,9 @@ def _begin_nudge(
     manual, plan = recovery.order is not None, nudges.steps(s, spec)
     proof_due = now + spec.policy.verify_within
     stage = replace(recovery, stage=Stage.VERIFYING, due=proof_due, began=now, issued=True)
-    s = replace(s, incident=replace(incident, nudged=True), nudges=s.nudges + (not manual))
-    s = add_attempt(s, now, stage, manual=manual)
+    s, spent = add_attempt(s, now, stage, manual=manual, nudged=True), s.nudges + (not manual)
     if not plan or s.recovery is None:
-        return end_attempt(s, now, ok=False, why=nudges.NOTHING)
+        return end_attempt(replace(s, nudges=spent), now, ok=False, why=nudges.NOTHING)
     reason = _reason(s, recovery)
     note = counted(
         s,
@@ -330,7 +338,7 @@ def _begin_nudge(
         cause=incident.cause,
         steps=[*map(str, plan)],
     )
-    s = nudges.begun(s, plan, recovery.key, reason, now)
+    s = replace(s, nudges=spent, nudging=nudges.begun(plan, recovery.key, reason, now))
     return Change(s, (note,)).then(enter(s, Phase.RECOVERING, now, "nudge"))
 
 

@@ -110,7 +110,7 @@ def judge(s: AgentState, spec: AgentSpec, now: float) -> Finding:
     """What `s` means at `now` (engine time). Pure and total."""
     spec = in_force(s, spec)
     until = limits(s, spec)
-    symptom, quick = _noticed(s, spec, now, until)
+    symptom, quick = _fired(s, spec, now, _awaited(s, until)), _spell(s, now, until)
     return Finding(
         agent=s.id,
         at=now,
@@ -126,15 +126,15 @@ def judge(s: AgentState, spec: AgentSpec, now: float) -> Finding:
 
 def noticed(s: AgentState, spec: AgentSpec, now: float) -> tuple[Symptom | None, float | None]:
     """`symptom` and `quick` of the finding alone: what decide needs of the thousands that are due."""
-    return _noticed(s, spec, now, limits(s, spec))
+    if s.incident is not None:
+        return _fired(s, spec, now, awaited(s, spec)), None
+    until = limits(s, spec)
+    return _fired(s, spec, now, _awaited(s, until)), _spell(s, now, until)
 
 
 def limits(s: AgentState, spec: AgentSpec) -> Limits:
     """When each of the agent's clocks will fire, whether or not anything would be done then."""
-    policy = spec.policy
-    deadline = None
-    if s.task and s.task.ticking_since is not None and s.phase in CLOCK_RUNS:
-        deadline = s.task.ticking_since + policy.task_deadline - s.task.spent
+    policy, deadline = spec.policy, _deadline(s, spec)
     # Without a task and a probe there is nothing to start with or to become: it may be idle for ever. But a
     # frozen process (state T) is not idle by its own choice.
     resting = s.phase is Phase.IDLE or (s.phase is Phase.STARTING and not s.task and spec.ready is None)
@@ -155,8 +155,21 @@ def limits(s: AgentState, spec: AgentSpec) -> Limits:
     )
 
 
-def awaited(s: AgentState, until: Limits) -> Limits:
+def awaited(s: AgentState, spec: AgentSpec) -> Limits:
     """Of the limits those whose end would still change something: one incident at a time, one deadline."""
+    if s.incident is not None:  # thousands may have one at once
+        return _awaited(s, Limits(None, None, _deadline(s, spec)))
+    return _awaited(s, limits(s, spec))
+
+
+def _deadline(s: AgentState, spec: AgentSpec) -> float | None:
+    task = s.task
+    if task is None or task.ticking_since is None or s.phase not in CLOCK_RUNS:
+        return None
+    return task.ticking_since + spec.policy.task_deadline - task.spent
+
+
+def _awaited(s: AgentState, until: Limits) -> Limits:
     deadline = until.deadline
     if deadline is not None:
         in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
@@ -190,15 +203,9 @@ def missed_beats(s: AgentState, spec: AgentSpec, now: float) -> int:
     return int(max(0.0, now - s.last_life) // spec.policy.heartbeat_interval)
 
 
-def _noticed(
-    s: AgentState, spec: AgentSpec, now: float, until: Limits
-) -> tuple[Symptom | None, float | None]:
-    return _fired(s, spec, now, until), _spell(s, now, until)
-
-
 def _fired(s: AgentState, spec: AgentSpec, now: float, until: Limits) -> Symptom | None:
-    """What the clocks say at `now`; the worst first."""
-    silence, progress, deadline, _ = awaited(s, until)
+    """What the clocks that are awaited say at `now`; the worst first."""
+    silence, progress, deadline, _ = until
     policy = spec.policy
     if deadline is not None and now >= deadline and s.task:
         detail = f"task used {spent(s.task, now):.0f} s of its {policy.task_deadline:.0f} s"
@@ -234,7 +241,7 @@ def _spell(s: AgentState, now: float, until: Limits) -> float | None:
 
 def _clocks(s: AgentState, spec: AgentSpec, now: float, until: Limits) -> list[Clock]:
     policy = spec.policy
-    running = awaited(s, until)
+    running = _awaited(s, until)
     clocks: list[Clock] = []
 
     def add(name: str, at: float | None, length: float) -> None:

@@ -15,7 +15,7 @@ from ..config.fleet import AgentSpec, Policy
 from .agent import AgentState, Happening, Phase
 from .bounds import bounds
 from .evidence import ChildrenRecovering, ChildrenWell, DecidersKnown, Evidence
-from .guards import Told
+from .guards import NOTHING, Told
 
 GONE = frozenset({Phase.ESCALATED, Phase.STOPPED, Phase.DONE})
 """Phases in which an agent answers for nobody any more."""
@@ -128,7 +128,7 @@ class Hierarchy:
     ) -> Told:
         spec = self._agents.get(after.id)
         if spec is None:
-            return Told()
+            return NOTHING
         known = self._standing.get(after.id)
         standing = Standing(is_able(after), self._until(after, spec, now))
         if before is None:
@@ -136,7 +136,7 @@ class Hierarchy:
             self._deciders[after.id] = after.deciders
             self._named[after.id] = after.tending.children if after.tending else ()
         elif standing == known:
-            return Told()
+            return NOTHING
         self._standing[after.id] = standing
         self._note_recovery(after.id, standing.until)
         concerned = [after.id] if before is None else []

@@ -29,6 +29,7 @@ GENTLE = (NudgeStep.CLOSE_DIALOG, NudgeStep.FORCE_UPDATE, NudgeStep.CLEAR_STUCK_
 ON_STATUS_FILES = (NudgeStep.FORCE_UPDATE, NudgeStep.CLEAR_STUCK_TASKS, NudgeStep.AUTO_RESET)
 MOMENT = 2.0
 """Seconds from a step that did something to the next, or a sixth of `verify_within` where that is less."""
+_NUDGING = Nudging("", ())
 WORDS = {
     NudgeStep.FORCE_UPDATE: "refresh its status file, if that is stale",
     NudgeStep.CLEAR_STUCK_TASKS: "clear the tasks that its status file holds",
@@ -40,15 +41,12 @@ WORDS = {
 def steps(s: AgentState, spec: AgentSpec, *, gentle: bool = False) -> tuple[NudgeStep, ...]:
     """The steps of a nudge of this agent as it is now, in their order; perhaps none."""
     flags, profile = spec.policy.nudge, seat_of(s, spec).profile
-    told = any(rule.kind == "status" for rule in profile.status_files)
-    wanted = (
-        (NudgeStep.CLOSE_DIALOG, bool(dialog_shown(s))),
-        (NudgeStep.FORCE_UPDATE, told and flags.force_update),
-        (NudgeStep.CLEAR_STUCK_TASKS, told and flags.clear_stuck_tasks),
-        (NudgeStep.AUTO_RESET, told and flags.auto_reset),
-        (NudgeStep.RESCUE, flags.rescue),
-    )
-    return tuple(step for step, wants in wanted if wants and (not gentle or step in GENTLE))
+    plan = [NudgeStep.CLOSE_DIALOG] if dialog_shown(s) else []
+    if profile.status_files and any(rule.kind == "status" for rule in profile.status_files):
+        plan += [step for step in ON_STATUS_FILES if getattr(flags, step)]
+    if flags.rescue:
+        plan.append(NudgeStep.RESCUE)
+    return tuple([step for step in plan if step in GENTLE] if gentle else plan)
 
 
 def dialog_shown(s: AgentState) -> str:
@@ -66,9 +64,9 @@ def in_words(s: AgentState, spec: AgentSpec, *, gentle: bool = False) -> list[st
 # -- from step to step --------------------------------------------------------------------------
 
 
-def begun(s: AgentState, plan: tuple[NudgeStep, ...], key: str, reason: str, now: float) -> AgentState:
+def begun(plan: tuple[NudgeStep, ...], key: str, reason: str, now: float) -> Nudging:
     """The nudge of an attempt that just began; its first step is due."""
-    return replace(s, nudging=Nudging(key, plan, reason, due=now))
+    return replace(_NUDGING, key=key, left=plan, reason=reason, due=now)
 
 
 def begun_gently(s: AgentState, plan: tuple[NudgeStep, ...], reason: str, now: float) -> AgentState:
@@ -90,11 +88,12 @@ def go_on(s: AgentState, spec: AgentSpec, now: float, *, resting: bool) -> Chang
     text = RESCUE if step is NudgeStep.RESCUE and not nudging.again else ""
     stale = spec.policy.heartbeat_interval
     action = Nudge(s.id, _key(nudging), s.attempt, text, step, nudging.reason, stale, nudging.again)
-    s = replace(s, nudging=replace(nudging, issued=True))
-    if text:
-        # In the ledger before it is typed: whoever hears the echo may be another daemon.
-        s = replace(s, typed=(*s.typed, text)[-TYPED_KEPT:], typed_at=now)
-    return Change(s, (), (action,))
+    out = replace(nudging, issued=True)
+    if not text:
+        return Change(replace(s, nudging=out), (), (action,))
+    # In the ledger before it is typed: whoever hears the echo may be another daemon.
+    typed = (*s.typed, text)[-TYPED_KEPT:]
+    return Change(replace(s, nudging=out, typed=typed, typed_at=now), (), (action,))
 
 
 def due(s: AgentState, spec: AgentSpec, *, resting: bool) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..config.fleet import AgentSpec
 from .actions import Action
@@ -39,20 +39,23 @@ CLOCK_RUNS = frozenset(
 """Phases in which the task's deadline clock runs; it rests while waiting, limited or held."""
 CLOCKS_REST = frozenset({Phase.IDLE, Phase.WAITING, Phase.LIMITED, Phase.UNKNOWN})
 """Phases in which the clocks of silence and of progress stand still, to go on where they stood."""
+_INCIDENT = Incident("", 0.0, "", "", "")
+_ATTEMPT = Attempt(0, Strategy.NUDGE, 0.0)
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A new state, what is to be written down about it, and what is to be done then (in this order)."""
 
     state: AgentState
     happenings: tuple[Happening, ...] = ()
-    actions: tuple[Action, ...] = field(default=())
+    actions: tuple[Action, ...] = ()
 
     def then(self, after: Change) -> Change:
         """This change followed by one that began from its state."""
         if not (self.happenings or self.actions):
             return after
+        if after.state is self.state and not (after.happenings or after.actions):
+            return self
         return Change(after.state, self.happenings + after.happenings, self.actions + after.actions)
 
     def noting(self, *happenings: Happening) -> Change:
@@ -61,7 +64,7 @@ class Change:
 
 def event(s: AgentState, type: str, at: float, **fields: object) -> Happening:
     incident = s.incident.id if s.incident else None
-    return Happening(type, s.id, at, incident, dict(fields))
+    return Happening(type, s.id, at, incident, fields)
 
 
 def counted(s: AgentState, type: str, at: float, reason: str, **fields: object) -> Happening:
@@ -117,8 +120,8 @@ def tended(s: AgentState, at: float) -> AgentState:
 
 def tick(task: Task | None, at: float, running: bool) -> Task | None:
     """The task with its clock brought up to `at`, running or at rest from then on."""
-    if task is None:
-        return None
+    if task is None or running == (task.ticking_since is not None):
+        return task
     spent = task.spent
     if task.ticking_since is not None:
         spent += max(0.0, at - task.ticking_since)
@@ -213,7 +216,9 @@ def open_incident(s: AgentState, at: float, symptom: str, cause: str, detail: st
     if s.incident is not None:
         return Change(s)
     serial = s.incidents + 1
-    incident = Incident(f"{s.id}-i{serial}", at, symptom, cause, detail)
+    incident = replace(
+        _INCIDENT, id=f"{s.id}-i{serial}", opened=at, symptom=symptom, cause=cause, detail=detail
+    )
     state = replace(s, incident=incident, incidents=serial, healthy_since=None)
     return Change(state, (event(state, "agent_incident", at, symptom=symptom, cause=cause, detail=detail),))
 
@@ -289,17 +294,26 @@ def recovered(s: AgentState, at: float, proof: str) -> Change:
     return change.noting(note).then(close_incident(state, at, "recovered"))
 
 
-def add_attempt(s: AgentState, at: float, recovery: Recovery, *, manual: bool) -> AgentState:
-    """Write an attempt into the open incident and give the recovery its number."""
+def add_attempt(
+    s: AgentState, at: float, recovery: Recovery, *, manual: bool, nudged: bool = False
+) -> AgentState:
+    """Write an attempt into the open incident and give the recovery its number. `nudged`: it is a nudge."""
     incident = s.incident
     if incident is None or recovery.strategy is None:
         return replace(s, recovery=recovery)
     n = len(incident.attempts) + 1
-    attempt = Attempt(n, recovery.strategy, at, seat=recovery.seat, manual=manual, level=recovery.level)
-    attempts = (*incident.attempts, attempt)
-    return replace(
-        s, incident=replace(incident, attempts=attempts, asked=None), recovery=replace(recovery, n=n)
+    attempt = replace(
+        _ATTEMPT,
+        n=n,
+        strategy=recovery.strategy,
+        at=at,
+        seat=recovery.seat,
+        manual=manual,
+        level=recovery.level,
     )
+    attempts = (*incident.attempts, attempt)
+    incident = replace(incident, attempts=attempts, asked=None, nudged=incident.nudged or nudged)
+    return replace(s, incident=incident, recovery=replace(recovery, n=n))
 
 
 def plain_start(s: AgentState, order: str | None = None) -> AgentState:

@@ -117,7 +117,7 @@ class Storms:
     def _stop_daemon(self, _: int) -> None:
         seconds = self._dice.between(2.0, 900.0)
         self._supervisor.sleep()
-        self._agenda.after(seconds, self._supervisor.go_on, seconds)
+        self._agenda.after(seconds, self._supervisor.go_on, self._supervisor.life)
 
     def _suspend(self, _: int) -> None:
         """All stand still together, and the daemon's clock with them; the wall's does not."""

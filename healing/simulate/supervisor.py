@@ -89,6 +89,8 @@ class Supervisor:
         self._seen: list[e.Evidence] = []
         self._due: float | None = None
         self._asleep: list[e.Evidence] | None = None
+        self._slept = agenda.now
+        """When it was stopped last, in seconds of the world."""
         self._again = (0.0, 0)
 
     # -- the outside ------------------------------------------------------------------------------
@@ -278,14 +280,14 @@ class Supervisor:
     def sleep(self) -> None:
         """SIGSTOP: what happens meanwhile is read afterwards."""
         if self.up and self._asleep is None:
-            self._asleep = []
+            self._asleep, self._slept = [], self._agenda.now
             self._watch.orphaned(self._agenda.now)
 
-    def go_on(self, slept: float) -> None:
-        """SIGCONT after so many seconds."""
-        if not self.up or self._asleep is None:
+    def go_on(self, life: int) -> None:
+        """SIGCONT to that daemon, which may not live any more."""
+        if life != self.life or not self.up or self._asleep is None:
             return
-        now, waiting = self.time(), self._asleep
+        now, waiting, slept = self.time(), self._asleep, self._agenda.now - self._slept
         self._asleep = None
         self._watch.attended(self._agenda.now)
         stalled = [e.SupervisorStalled(name, now, slept) for name in self._fleet.agents]

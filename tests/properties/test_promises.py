@@ -187,8 +187,7 @@ def _endless_budgets(patch: Patch) -> None:
 
 
 def _no_deadline(patch: Patch) -> None:
-    for module in (detect_module, decide_module):
-        _swapped(patch, module, "limits", lambda real, s, spec: real(s, spec)._replace(deadline=None))
+    _swapped(patch, detect_module, "_deadline", lambda real, s, spec: None)
 
 
 def _endless_waits(patch: Patch) -> None:
@@ -196,8 +195,7 @@ def _endless_waits(patch: Patch) -> None:
 
 
 def _no_clocks(patch: Patch) -> None:
-    for module in (detect_module, decide_module):
-        _swapped(patch, module, "limits", lambda real, s, spec: detect_module.Limits(None, None, None))
+    _swapped(patch, detect_module, "limits", lambda real, s, spec: detect_module.Limits(None, None, None))
 
 
 def _deaths_are_nobodys(patch: Patch) -> None:
@@ -233,7 +231,7 @@ def _starts_at_once(patch: Patch) -> None:
 def _counts_double(patch: Patch) -> None:
     def double(real: Rule, s: AgentState, *more: Any) -> Change:
         change = real(s, *more)
-        return replace(change, state=replace(change.state, attempt=2 * change.state.attempt))
+        return change._replace(state=replace(change.state, attempt=2 * change.state.attempt))
 
     _swapped(patch, process_module, "_cleared", double)
 

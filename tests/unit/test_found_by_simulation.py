@@ -80,3 +80,29 @@ def test_a_letter_from_before_the_daemon_is_no_answer_to_its_nudge(
     specs = [make_spec(f"a{n}") for n in range(4)]
     deaths = [Fault(60.0 * n, "daemon", n % 4) for n in range(1, 100)]
     assert simulate(specs, "deaths", faults=CALM, schedule=deaths).run(2).broken is None
+
+
+def test_who_wakes_a_daemon_says_how_long_that_one_slept(make_spec: MakeSpec, simulate: Simulate) -> None:
+    """Seed all-0: what was to wake a daemon woke the one after it, and said the other's whole sleep: every
+    clock was moved on by minutes that nobody had slept."""
+    run = simulate([make_spec()], "sleep", faults=CALM)
+    supervisor, gaps = run.supervisor, list[float]()
+
+    def hear(evidence: e.Evidence) -> None:
+        if isinstance(evidence, e.SupervisorStalled):
+            gaps.append(evidence.gap)
+
+    supervisor.sleep()
+    gone = supervisor.life
+    supervisor.die()
+    supervisor.wake()
+    mind = supervisor._mind
+    assert mind is not None
+    mind.evidence_seen.append(hear)
+    supervisor.sleep()
+    run.run(10 / 3600)
+    supervisor.go_on(gone)
+    awake = [supervisor.awake]
+    supervisor.go_on(supervisor.life)
+    assert [*awake, supervisor.awake] == [False, True], "a signal to a daemon that is gone wakes no other"
+    assert gaps == [10.0]
