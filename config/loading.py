@@ -16,7 +16,7 @@ from .fleet import AgentSpec, FleetSpec, Policy, Profile
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, read_nodes
 from .policies import Merged, check_bounds, defaults, policy_hint, read_patch
-from .problems import ConfigError, Problem
+from .problems import ConfigError, Problem, inert
 from .profile_fields import PROFILE_NAME, as_profile, merged, read_profile
 from .profiles import builtin_values
 from .shapes import Record, Report, Shape, listing, record, table, text
@@ -102,7 +102,7 @@ def _read_draft(root: Node, report: Report) -> _Draft | None:
     for key in ("fleet", "agents"):
         if key not in top.given:
             report.add(root, f"{key}: missing, expected it at the top level")
-    profiles = _profiles(top.values.get("profiles", {}))
+    profiles = _profiles(top.values.get("profiles", {}), report)
     return _Draft(top, top.values.get("agents", []), profiles, defaults().over(top.values.get("policy")))
 
 
@@ -135,12 +135,28 @@ _SHAPES: dict[str, Shape[Any]] = {
 _top = record(_SHAPES, "a mapping with the keys of a fleet file", hint=policy_hint)
 
 
-def _profiles(given: Mapping[str, Record]) -> dict[str, Profile]:
-    """The built-in profiles with the file's own laid over them, field by field."""
-    values = dict(builtin_values())
-    for name, own in given.items():
-        values[name] = merged(values.get(name, {}), own.values)
+def _profiles(given: Mapping[str, Record], report: Report) -> dict[str, Profile]:
+    """The built-in profiles with the file's own laid over them, field by field. One that is `like` a built-in
+    one is laid over that, with what the file itself changed there."""
+    built_in = builtin_values()
+    values = dict(built_in)
+    for name, own in sorted(given.items(), key=lambda pair: "like" in pair[1].values):
+        rest = {key: value for key, value in own.values.items() if key != "like"}
+        values[name] = merged(values.get(_model(name, own, built_in, report), {}), rest)
     return {name: as_profile(name, each) for name, each in values.items()}
+
+
+def _model(name: str, own: Record, built_in: Mapping[str, object], report: Report) -> str:
+    """The profile that `name` is laid over."""
+    like: str = own.values.get("like", name)
+    at = f"profiles.{name}.like"
+    if like not in built_in and "like" in own.values:
+        known = f"expected one of {', '.join(built_in)}"
+        near = report.suggest(like, list(built_in))
+        report.add(own.place("like"), f"{inert(like)!r} is no built-in profile, {known}{near}", at=at)
+    elif like != name and name in built_in:
+        report.add(own.place("like"), f"{name} is built in and like itself, expected a new name", at=at)
+    return like if like in built_in else name
 
 
 def _check(draft: _Draft, folder: Path, report: Report, late: Report) -> tuple[list[Member], dict[str, Path]]:

@@ -74,6 +74,11 @@ class StateDir:
         return self.path / "runs"
 
     @property
+    def commands(self) -> Path:
+        """Where agents find the `hhmrs` command, if they have none of their own."""
+        return self.path / "bin"
+
+    @property
     def comms_log(self) -> Path:
         return self.path / "comms.log"
 

@@ -258,6 +258,7 @@ def _variable(node: Node, _: Report) -> str:
 
 
 PROFILE_SHAPES: dict[str, Shape[Any]] = {
+    "like": text("the name of a built-in profile", pattern=PROFILE_NAME),
     "about": text(limit=200),
     "checked": choice(("verified", "documented")),
     "version": text(limit=40),

@@ -65,6 +65,11 @@ class Reading:
             for path, mark in wanted:
                 yield from self._file(tree, path, mark, index.get(path))
 
+    def size(self) -> int:
+        """Bytes that are to be read, about: known before they are."""
+        looks = (found.st_size for found in self.listing.fresh.values() if found)
+        return min(sum(size for size in looks if size <= self.limits.file), self.limits.total)
+
     @property
     def news(self) -> bool:
         """Whether anything is to be remembered that was not."""

@@ -274,7 +274,8 @@ def from_supervisor(
     shot = before
     if snapshot is not None:
         changed = {str(path) for path in (before or {}).get("changed", ())} | set(snapshot.changed)
-        shot = {"commit": snapshot.commit, "changed": sorted(changed)[:MOST_CHANGED]}
+        # An agent's own checkpoint carries this on: its files are older than what it says is done.
+        shot = {"commit": snapshot.commit, "changed": sorted(changed)[:MOST_CHANGED], "taken_at": created_at}
         if snapshot.unsaved:
             shot["unsaved"] = snapshot.unsaved
     return Checkpoint(

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from ..healing.agent import Happening
 from ..healing.hierarchy import above
+from ..healing.masking import mask_secrets
 from .timestamps import to_iso
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class CommsLog:
 
     def write(self, at: float, sender: str, to: str, kind: str, text: str) -> None:
         """Append one line. A disk that takes none stops nothing: it is said once in the daemon's log."""
-        line = comms_line(at, sender, to, kind, text).encode() + b"\n"
+        line = comms_line(at, sender, to, kind, mask_secrets(text)).encode() + b"\n"
         with self._lock:
             try:
                 self._append(line)

@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .folders import SLACK
 from .ignoring import RULES, GitIgnores, trivial
+from .intake import Dated, Heard, Intake, dated
 
 log = logging.getLogger(__name__)
 
 EmitFile = Callable[[str, str, float], None]
 """Called with an agent, a path relative to its workspace, and when it changed (seconds since 1970)."""
 
-MOST_NEWS = 200_000
-"""Paths that may wait to be judged. Each is there once, however often it changed."""
 MOST_PENDING = 2_000
 AT_ONCE = 500
 """Paths that git is asked about in one call."""
@@ -49,21 +49,23 @@ class Watching(Protocol):
 
     def drop(self, root: str) -> None: ...
 
-    def pass_over(self, root: str, folders: Iterable[str], *, only: bool) -> None:
-        """Do not watch these folders of that root either; with `only`, but again all others that it has."""
+    def pass_over(self, root: str, folders: Iterable[str], since: int | None = None) -> None:
+        """Do not watch these folders of that root either. With `since` (ns since 1970): but again all others
+        that it has, and tell of what changed in them after it."""
 
 
 @dataclass(slots=True, eq=False)
 class Shared:
-    """One workspace. `agents`: whose it is. `pending`, and of these `kept`: path to whether it was written
-    to, newest last. `news`: rules of ignoring changed in it."""
+    """One workspace. `agents`: whose it is. `pending`: what was heard of it, last heard last. `kept`: of what
+    was judged the newest that count, newest last. `news`: since when other rules of ignoring hold in it, ns
+    since 1970; None when they are applied."""
 
     path: str
     agents: set[str] = field(default_factory=set)
     asked: int = 0
-    pending: dict[str, bool] = field(default_factory=dict)
-    kept: dict[str, bool] = field(default_factory=dict)
-    news: bool = False
+    pending: dict[str, Heard] = field(default_factory=dict)
+    kept: dict[str, Dated] = field(default_factory=dict)
+    news: int | None = None
     told: float = float("-inf")
 
 
@@ -90,10 +92,7 @@ class Crediting:
         self._shared: dict[str, Shared] = {}
         self._ours: set[str] = set()
         self._ignores = GitIgnores()
-        self._changes: dict[tuple[str, str], bool] = {}
-        # A lock of its own: whoever hears holds one of watchdog's, which is taken under the other of ours.
-        self._intake = threading.Lock()
-        self._flooded = False
+        self._intake = Intake()
         self._arrivals: deque[Shared] = deque()
         self._over = threading.Event()
         self._news = threading.Event()
@@ -148,12 +147,7 @@ class Crediting:
 
     def heard(self, root: str, path: str, *, written: bool) -> None:
         """Something changed. `written`: bytes of a file, by a write."""
-        with self._intake:
-            if len(self._changes) < MOST_NEWS or (root, path) in self._changes:
-                self._changes[root, path] = self._changes.pop((root, path), False) or written
-            elif not self._flooded:
-                self._flooded = True
-                log.warning("more than %d files changed at once; further ones are passed over", MOST_NEWS)
+        self._intake.hear(root, path, written=written)
         self._news.set()
 
     @property
@@ -168,7 +162,7 @@ class Crediting:
             if self._news.wait(wait):
                 self._news.clear()
                 self._welcome()
-                if self._changes and self._over.wait(self._settle):
+                if self._intake and self._over.wait(self._settle):
                     return
             try:
                 wait = self._turn()
@@ -193,15 +187,13 @@ class Crediting:
 
     def _turn(self) -> float | None:
         """Sort, judge, tell; seconds until there is more to tell, None if nothing waits."""
-        with self._intake:
-            changes, self._changes = self._changes, {}
-            self._flooded = False
-        for (root, path), written in changes.items():
-            self._sort(root, path, written)
+        for root, news in self._intake.empty().items():
+            for path, heard in news.items():
+                self._sort(root, path, heard)
         now = time.monotonic()
         with self._lock:
             everyone = list(self._shared.values())
-        waiting = [shared for shared in everyone if shared.pending or shared.kept or shared.news]
+        waiting = [shared for shared in everyone if shared.pending or shared.kept or shared.news is not None]
         busy = len(waiting) + sum(now - shared.told < BUSY_FOR for shared in everyone)
         hold = min(LONGEST, max(self._settle, busy / PER_SECOND))
         later: list[float] = []
@@ -215,19 +207,21 @@ class Crediting:
             self._tell(shared, now)
         return min(later, default=None)
 
-    def _sort(self, root: str, path: str, written: bool) -> None:
+    def _sort(self, root: str, path: str, heard: Heard) -> None:
         shared = self._shared.get(root)
         if shared is None or len(path) <= len(root):
             return
         name = os.path.basename(path)
         if name in RULES:
             self._ignores.forget(path)
-            shared.news = True
+            changed = int(dated(path, heard).when * 1e9) - SLACK
+            shared.news = changed if shared.news is None else min(changed, shared.news)
         if trivial(path[len(root) + 1 :].split("/")) or self._below_ours(root, path):
             return
         if self._innermost(path) is not shared:
             return
-        shared.pending[path] = shared.pending.pop(path, False) or written
+        before = shared.pending.pop(path, None)
+        shared.pending[path] = Heard(heard.written or (before is not None and before.written), heard.at)
         if len(shared.pending) >= MOST_PENDING:
             self._judge(shared)
 
@@ -248,28 +242,29 @@ class Crediting:
 
     def _apply_rules(self, shared: Shared) -> None:
         """The rules changed: what they ignore by now is no longer watched, what they no longer ignore is."""
-        if shared.news:
-            shared.news = False
-            self._watching.pass_over(shared.path, self._ignores.folders(shared.path), only=True)
+        if (since := shared.news) is not None:
+            shared.news = None
+            self._watching.pass_over(shared.path, self._ignores.folders(shared.path), since)
 
     def _judge(self, shared: Shared) -> None:
         """Of what is pending keep the newest that count, asking git about no more than it takes."""
-        paths = list(shared.pending)
+        # A look tells of what it finds late, and in no order of time.
+        times = {path: dated(path, heard) for path, heard in shared.pending.items()}
+        paths = sorted(times, key=lambda path: times[path].rank)
         wanted = 1 if len(shared.agents) <= 1 else AT_ONCE
         kept: list[str] = []
         while paths and len(kept) < wanted:
-            # What a look found, and no event told, is in no order of time.
-            asked, paths = sorted(paths[-AT_ONCE:], key=changed_at), paths[:-AT_ONCE]
+            asked, paths = paths[-AT_ONCE:], paths[:-AT_ONCE]
             # A workspace is its agent's, whatever the repository around it says of it.
             folders = set(map(os.path.dirname, asked)) - {shared.path}
-            ignored = self._ignores.ignored([*asked, *folders])
+            ignored = self._ignores.ignored([*asked, *folders], shared.path)
             kept = [path for path in asked if self._is_work(shared, path, ignored)] + kept
             folders = {path for path in ignored if os.path.isdir(path) and not os.path.islink(path)}
             if folders:
-                self._watching.pass_over(shared.path, folders, only=False)
-        shared.kept.update((path, shared.pending[path]) for path in kept[-AT_ONCE:])
-        while len(shared.kept) > AT_ONCE:
-            del shared.kept[next(iter(shared.kept))]
+                self._watching.pass_over(shared.path, folders)
+        newer = {path: times[path] for path in kept}
+        both = [one for one in shared.kept.items() if one[0] not in newer] + list(newer.items())
+        shared.kept = dict(sorted(both, key=lambda one: one[1].rank)[-AT_ONCE:])
         shared.pending.clear()
 
     def _is_work(self, shared: Shared, path: str, ignored: set[str]) -> bool:
@@ -288,13 +283,13 @@ class Crediting:
         outer = self._outer(shared)
         if len(agents) == 1:
             # An agent's own folder is its own, but for what one that works further out provably put there.
-            own = (path for path in reversed(kept) if not (kept[path] and self._theirs(path, outer)))
+            own = (path for path in reversed(kept) if not (kept[path].written and self._theirs(path, outer)))
             if (newest := next(own, None)) is not None:
-                self._say(shared.path, agents[0], newest)
+                self._say(shared.path, agents[0], newest, kept[newest])
         elif self._writers is not None:
-            written = [path for path, by_write in kept.items() if by_write and not self._theirs(path, outer)]
+            written = [path for path in kept if kept[path].written and not self._theirs(path, outer)]
             for agent, path in self._writers.who(agents, written).items():
-                self._say(shared.path, agent, path)
+                self._say(shared.path, agent, path, kept[path])
 
     def _outer(self, shared: Shared) -> list[str]:
         """The agents of all workspaces around this one."""
@@ -309,18 +304,8 @@ class Crediting:
     def _theirs(self, path: str, outer: Sequence[str]) -> bool:
         return self._writers is not None and self._writers.by_others(outer, path, SHARED_EVERY)
 
-    def _say(self, root: str, agent: str, path: str) -> None:
+    def _say(self, root: str, agent: str, path: str, change: Dated) -> None:
         try:
-            self._emit(agent, path[len(root) + 1 :], changed_at(path))
+            self._emit(agent, path[len(root) + 1 :], change.when)
         except Exception:
             log.exception("agent %s: a change of %r could not be passed on", agent, path)
-
-
-def changed_at(path: str) -> float:
-    """When it, or if it is gone its folder, changed last: seconds since 1970; now if nobody knows."""
-    for place in (path, os.path.dirname(path)):
-        try:
-            return os.lstat(place).st_ctime
-        except OSError:
-            continue
-    return time.time()

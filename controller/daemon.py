@@ -104,7 +104,7 @@ def _supervise(fleet: FleetSpec, state: StateDir, lock: DaemonLock, looks: Looks
         asyncio.run(main())
     finally:
         ledger.close()
-    log.info("stopped supervising; agents that ran go on running")
+    log.info("stopped supervising")
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config.fleet import AgentSpec
 from ..healing import evidence as e
+from ..healing.masking import mask_secrets
 from .checkpoints import CheckpointStore, from_letter
 from .decisions import Ancestors, decision
 from .inbox import Inbox
@@ -55,18 +56,23 @@ class Deliveries:
     ) -> Delivered:
         """What waits in the agent's inbox for its attempt. Checkpoints are on disk afterwards.
 
-        `most`: stop after about so many, for an agent may write quicker than we read; None: read to the
-        end, which there is only when nobody writes any more. The attempt's number is asked for when the
+        `most`: stop after about so many, for an agent may write quicker than we read; None: read all that is
+        there by now. Whose process tree is seen dead has written it, and who writes on is somebody else: that
+        must not keep us from going on. The attempt's number is asked for when the
         inbox is opened, not when somebody thought of opening it: it may have risen meanwhile, and the
         letters of the new attempt are not to be refused."""
         found = Delivered()
         with self._readers[spec.id]:
-            while letters := self.inbox.drain(spec.id, attempt()):
+            unseen = self.inbox.lying(spec.id) if most is None else 0
+            while (letters := self.inbox.drain(spec.id, attempt())) or self.inbox.more(spec.id):
                 stuck = self._take(letters, task, found)
                 if stuck:
                     return replace(found, stuck=stuck)
-                if most is not None and len(found.letters) >= most:
+                if most is not None and (len(found.letters) >= most or not letters):
                     return replace(found, more=True)
+                unseen -= self.inbox.looked(spec.id)
+                if most is None and unseen <= 0:
+                    break
         return found
 
     def orders(self) -> list[Letter]:
@@ -141,9 +147,23 @@ def _said(checkpoint: Checkpoint) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
+def _beat(agent: str, at: float, f: dict[str, Any]) -> e.Evidence:
+    return e.BeatReceived(agent, at, f["state"], f.get("progress"), _told(f.get("message")))
+
+
+def _ask(agent: str, at: float, f: dict[str, Any]) -> e.Evidence:
+    return e.AskReceived(agent, at, _told(f["question"]), tuple(map(_told, f.get("options") or ())))
+
+
+def _told(text: str | None) -> str:
+    """What it says for others to read, in the book and on the screen; it does not know who they are."""
+    return mask_secrets(text) if text else ""
+
+
 _PLAIN: dict[str, Callable[[str, float, dict[str, Any]], e.Evidence]] = {
-    "beat": lambda a, at, f: e.BeatReceived(a, at, f["state"], f.get("progress"), f.get("message") or ""),
-    "done": lambda a, at, f: e.DoneReceived(a, at, f.get("summary") or ""),
+    "beat": _beat,
+    "done": lambda a, at, f: e.DoneReceived(a, at, _told(f.get("summary"))),
+    # Its cause is looked for in these words first.
     "fail": lambda a, at, f: e.FailReceived(a, at, f.get("summary") or "", f.get("exit_code")),
-    "ask": lambda a, at, f: e.AskReceived(a, at, f["question"], tuple(f.get("options") or ())),
+    "ask": _ask,
 }

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ..config.fleet import AgentSpec, Seat
+from .borrowed import environments, notifications
 from .findings import Finding, Level, Machine
 from .savings import savings
 from .sight import sight
@@ -33,8 +34,8 @@ REMOTE_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "
 def examine(machine: Machine) -> list[Finding]:
     """Every check in a fixed order. A check that cannot be made says so as a warning."""
     checks: tuple[Callable[[Machine], Iterable[Finding]], ...] = (
-        _python, _tmux, _tmux_sockets, _git, _agents, _inotify, _open_files, _disk, _state_dir, _locale,
-        sight, fleet_servers, savings,
+        _python, _tmux, _tmux_sockets, _git, _agents, environments, notifications, _inotify, _open_files,
+        _disk, _state_dir, _locale, sight, fleet_servers, savings,
     )  # fmt: skip
     findings: list[Finding] = []
     for check in checks:

@@ -43,7 +43,7 @@ class GitError(Exception):
 def git_env(home: Path) -> dict[str, str]:
     """An environment in which only our settings hold. `home`: a folder of ours without configuration."""
     return {
-        "PATH": os.environ.get("PATH", os.defpath),
+        "PATH": _path(),
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home),
         "LC_ALL": "C",
@@ -58,6 +58,13 @@ def git_env(home: Path) -> dict[str, str]:
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_LITERAL_PATHSPECS": "1",
     }
+
+
+def _path() -> str:
+    """Where programs are looked for: only places that are the same from every folder. git is called in
+    folders of agents, and with `.` or `node_modules/.bin` on the path it would be what an agent put there."""
+    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(place for place in places if os.path.isabs(place)) or os.defpath
 
 
 def git(

@@ -129,7 +129,7 @@ class GitIgnores:
             unasked += inner
             todo += inner
             if unasked and (len(unasked) >= AT_ONCE or not todo):
-                ignored = self._find_ignored(unasked, {})
+                ignored = self._find_ignored(unasked, {}, root)
                 found |= ignored
                 todo = deque(place for place in todo if place not in ignored)
                 unasked = []
@@ -148,13 +148,16 @@ class GitIgnores:
             self._repositories[folder] = self._repositories[above]
         return inner
 
-    def ignored(self, paths: Iterable[str]) -> set[str]:
-        """Those of `paths` that git ignores; none of those of which it cannot say."""
+    def ignored(self, paths: Iterable[str], root: str = "") -> set[str]:
+        """Those of `paths` that git ignores; none of those of which it cannot say.
+
+        `root`: the workspace that they lie in. Where the repository around it ignores all of it, as one does
+        with a folder that agents are given to work in, its rules say nothing of what is work in there."""
         if len(self._answers) > MOST_REMEMBERED:
             self._answers.clear()
-        return self._find_ignored(paths, self._answers)
+        return self._find_ignored(paths, self._answers, root)
 
-    def _find_ignored(self, paths: Iterable[str], known: Answers) -> set[str]:
+    def _find_ignored(self, paths: Iterable[str], known: Answers, root: str) -> set[str]:
         now = time.monotonic()
         found: set[str] = set()
         unknown: dict[str, list[str]] = {}
@@ -168,10 +171,18 @@ class GitIgnores:
             elif answer[0]:
                 found.add(path)
         for top, asked in unknown.items():
-            ignored = self._ask(top, asked)
+            ignored = set() if self._is_ignored_whole(top, root) else self._ask(top, asked)
             found |= ignored
             known.update({(top, path): (path in ignored, now + REMEMBER) for path in asked})
         return found
+
+    def _is_ignored_whole(self, top: str, root: str) -> bool:
+        if not root.startswith(f"{top.rstrip('/')}/"):
+            return False
+        answer, now = self._answers.get((top, root)), time.monotonic()
+        if answer is None or answer[1] < now:
+            answer = self._answers[top, root] = (root in self._ask(top, [root]), now + REMEMBER)
+        return answer[0]
 
     def _ask(self, top: str, paths: list[str]) -> set[str]:
         began = time.monotonic()

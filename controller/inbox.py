@@ -29,6 +29,8 @@ __all__ = ["BATCH", "OPERATOR", "Inbox"]
 BATCH = 200
 BATCH_BYTES = 8 << 20
 """Bytes of letters that are in our hands at a time, one letter more at most."""
+NONSENSE = 200
+"""Letters that are refused before others have their turn."""
 _ORDER = re.compile(r"-([0-9a-f]{32})\.json")
 """The end of the name under which a command writes an order: its id."""
 LISTED = 5_000
@@ -39,7 +41,8 @@ LISTED = 5_000
 class _Box:
     """One agent's maildir. `unread` maps the ids handed out and not yet acknowledged to their file names,
     `listed` are the next ones, oldest first; `taken` are ids that a daemon before us wrote into the ledger.
-    `moved` is the time of new/ when it was last listed, 0 when something may have come in the same tick."""
+    `moved` is the time of new/ when it was last listed, 0 when something may have come in the same tick.
+    `looked`: how many the last drain looked at; `more`: it ended before it had looked at all that waited."""
 
     folder: Path
     workspace: Path | None = None
@@ -47,6 +50,8 @@ class _Box:
     listed: deque[Entry] = field(default_factory=deque)
     taken: frozenset[str] = frozenset()
     moved: int = 0
+    looked: int = 0
+    more: bool = False
     broken: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -82,11 +87,28 @@ class Inbox:
     def drain(self, agent: str, attempt: int, *, limit: int = BATCH) -> list[Letter]:
         """Up to `limit` letters not handed out before, oldest first; `ack` each once it is committed.
 
-        Empty means that nothing waits now. A letter whose attempt is not `attempt` goes to bad/.
-        Raises KeyError for an agent without `make`."""
+        Empty means that nothing waits now, unless there is `more`. A letter whose attempt is not `attempt`
+        goes to bad/, hardly more than NONSENSE of them in one call. Raises KeyError for an agent without
+        `make`."""
         box = self._boxes[agent]
         with box.lock:
             return self._drain(agent, box, attempt, limit)
+
+    def more(self, agent: str) -> bool:
+        """Whether its last drain left something unread because so much of what came before was refused: who
+        writes nonsense quicker than it can be put away must not keep its reader for ever."""
+        return self._boxes[agent].more
+
+    def looked(self, agent: str) -> int:
+        """How many letters the last drain looked at, those that it refused too."""
+        return self._boxes[agent].looked
+
+    def lying(self, agent: str) -> int:
+        """How many letters lie there now, those that were handed out already too."""
+        try:
+            return len(os.listdir(self._boxes[agent].folder / "new"))
+        except OSError:
+            return 0
 
     def orders(self, *, limit: int = BATCH) -> list[Letter]:
         """As `drain`, for orders: kind `order`, agent `_operator`, fields id order agent by args expires.
@@ -153,7 +175,7 @@ class Inbox:
 
     def _drain(self, agent: str, box: _Box, attempt: int, limit: int) -> list[Letter]:
         letters: list[Letter] = []
-        refused = False
+        refused, box.more = 0, False
         # Refused ones must not make a full batch look like an empty inbox.
         while not letters and (arrivals := self._arrivals(agent, box, limit)):
             for name, identity, raw in arrivals:
@@ -162,12 +184,16 @@ class Inbox:
                         raise raw
                     letter = self._letter(agent, attempt, identity, raw)
                 except forms.Refused as why:
-                    refused = True
+                    refused += 1
                     self._refuse(agent, box, name, str(why))
                 else:
                     self._keep_inside(agent, box.workspace, letter)
                     box.unread[identity] = name
                     letters.append(letter)
+            if refused >= NONSENSE and not letters:
+                box.more = True
+                break
+        box.looked = refused + len(letters)
         if refused:
             prune(box.folder)
         return letters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .cgroups import upwards, within
@@ -60,6 +60,9 @@ class Kinship:
         self._recall(roots)
         for name, tree in trees.items():
             for pid in self._remembered(name, table):
+                if pid not in seen:
+                    tree += below(pid, children, seen)
+            for pid in _let_go(roots[name], table, children, servers):
                 if pid not in seen:
                     tree += below(pid, children, seen)
         for top in (own, *servers):
@@ -142,3 +145,13 @@ class Kinship:
                 counts.setdefault(kin.group, []).append(name)
         shared = {group for pid in others if counts for group in upwards(self._marks.group(pid))}
         return {g: names[0] for g, names in counts.items() if len(names) == 1 and g not in shared}
+
+
+def _let_go(
+    root: ProcessRow, table: Table, children: Mapping[int, list[int]], servers: Sequence[int]
+) -> list[int]:
+    """What the agent let go, and its launcher inherited (launcher.py), which is the pane's own process."""
+    launcher = table.get(root.parent)
+    if launcher is None or launcher.parent not in servers:
+        return []
+    return [pid for pid in children.get(launcher.pid, ()) if pid != root.pid]

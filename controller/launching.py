@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..config.paths import StateDir
 from .ports import Identity
-from .process_table import TICK, boot, read_row
+from .process_table import TICK, boot, content, read_row
 
 WRITES_WITHIN = 5.0
 """Seconds by which a clock that was set meanwhile may put the start of the command after the writing."""
@@ -31,6 +31,10 @@ class Report:
     """When the last line of it was written, in seconds since the epoch."""
     born: tuple[int, int] | None = None
     """Of the command: its start in ticks since the boot, and which boot that was; None: nobody knows."""
+    launcher: tuple[int, int] | None = None
+    """Pid and start of the launcher, if it inherits what the command lets go."""
+    left: tuple[tuple[int, int], ...] = ()
+    """Pid and start of what the command had let go when it ended."""
 
     def who(self, identify: Callable[[int], Identity | None]) -> Identity | None:
         """The command, if it lives. Who came later to its number, say since the host was started anew, is
@@ -45,9 +49,26 @@ class Report:
         # The launcher writes as soon as the command exists.
         return found if found and found.created <= self.written + WRITES_WITHIN else None
 
+    def strays(self, identify: Callable[[int], Identity | None]) -> list[Identity]:
+        """Who was started by the command, directly or not, and let go, and lives, whatever it is called."""
+        if self.born is None or boot() != self.born[1]:
+            return []
+        known = list(self.left)
+        if self.launcher is not None and _is_there(*self.launcher):
+            pid = self.launcher[0]
+            children = map(int, content(f"/proc/{pid}/task/{pid}/children").split())
+            known += [(row.pid, round(row.started / TICK)) for row in map(read_row, children) if row]
+        found = (identify(pid) for pid, ticks in known if pid != self.pid and _is_there(pid, ticks))
+        return [who for who in found if who is not None]
+
     @property
     def over(self) -> bool:
         return self.status is not None or self.signal is not None
+
+
+def _is_there(pid: int, ticks: int) -> bool:
+    row = read_row(pid)
+    return row is not None and not row.gone and round(row.started / TICK) == ticks
 
 
 def report_path(state: StateDir, agent: str) -> Path:
@@ -68,6 +89,7 @@ def launcher_words(
 def read_report(state: StateDir, agent: str) -> Report | None:
     """The newest report of the agent's launcher, or None while there is none that can be read."""
     found: dict[str, int] = {}
+    pairs: dict[str, list[tuple[int, int]]] = {"launcher": [], "left": []}
     try:
         fd = os.open(report_path(state, agent), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -81,10 +103,21 @@ def read_report(state: StateDir, agent: str) -> Report | None:
     for line in raw.decode("ascii", "replace").splitlines():
         word, _, number = line.partition(" ")
         with contextlib.suppress(ValueError):
-            found[word] = int(number)
+            if word in pairs:
+                pid, ticks = map(int, number.split())
+                pairs[word].append((pid, ticks))
+            else:
+                found[word] = int(number)
     if "attempt" not in found:
         return None
     born = (found["started"], found["boot"]) if {"started", "boot"} <= found.keys() else None
     return Report(
-        found["attempt"], found.get("pid"), found.get("exit"), found.get("signal"), seen.st_mtime, born
+        found["attempt"],
+        found.get("pid"),
+        found.get("exit"),
+        found.get("signal"),
+        seen.st_mtime,
+        born,
+        next(iter(pairs["launcher"]), None),
+        tuple(pairs["left"]),
     )

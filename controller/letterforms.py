@@ -34,7 +34,7 @@ STATES = frozenset(
         "hibernated",
     }
 )
-ORDERS = frozenset(
+RECOVERIES = frozenset(
     {
         "nudge",
         "resume",
@@ -46,15 +46,11 @@ ORDERS = frozenset(
         "stop",
         "start",
         "clear",
-        "send",
-        "heal",
-        "down",
-        "reload",
-        "submit",
         "decide",
-        "retry",
     }
 )
+"""Orders that the brain carries out, as it would by itself."""
+ORDERS = RECOVERIES | {"send", "heal", "down", "reload", "submit", "retry"}
 WHOLE_FLEET = frozenset({"heal", "down", "reload", "decide", "retry"})
 """Orders that may come without an agent."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import time
@@ -16,9 +17,13 @@ from typing import Self
 from .git import GitError, git
 from .seen import Seen, mark_of
 
+log = logging.getLogger(__name__)
+
 DEEPEST = 16
 MOST_FILES = 100_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEVER = frozenset({b"", b".", b"..", b".git"})
+"""Parts of a name that lead elsewhere, or that git takes for its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def _files(
         prefix, inner, depth = todo.pop()
         for name in inner:
             path = prefix + name.rstrip(b"/")
-            if name.startswith(b"../") or not path or len(found) >= 2 * MOST_FILES:
+            if not _can_stand(name) or len(found) >= 2 * MOST_FILES:
                 continue
             if path not in known and path not in fresh:
                 fresh[path] = _stat(tree, path)
@@ -102,6 +107,12 @@ def _files(
                 folder = workspace / os.fsdecode(path)
                 todo.append((path + b"/", _names(folder, empty_repo, top=False), depth - 1))
     return found
+
+
+def _can_stand(name: bytes) -> bool:
+    """Whether a snapshot can hold a file of that name. An index that was tampered with may say anything: no
+    snapshot could be taken, or none be restored, for one name that leads outside."""
+    return _NEVER.isdisjoint(name.rstrip(b"/").split(b"/"))
 
 
 def _stat(tree: Tree, path: bytes) -> os.stat_result | None:
@@ -115,19 +126,46 @@ def _stat(tree: Tree, path: bytes) -> os.stat_result | None:
 
 def _names(folder: Path, empty_repo: Path, *, top: bool) -> list[bytes]:
     """What git lists in `folder`; nested repositories come as one name, with or without a slash."""
-    home = _repository(folder, upward=top)
-    if home is not None:
+    home, readable = _repository(folder, upward=top), not _is_pipe(folder / ".gitignore")
+    if home is not None and readable:
         try:
-            return _ls_files(home / ".git", home, folder, empty_repo, tracked=True)
+            if home == folder or not _ignores(home, folder, empty_repo):
+                return _ls_files(home / ".git", home, folder, empty_repo, tracked=True)
         except GitError:
             pass  # a broken repository: its files are still files
-    return _ls_files(empty_repo, folder, folder, empty_repo, tracked=False)
+    if readable:
+        try:
+            return _ls_files(empty_repo, folder, folder, empty_repo, tracked=False)
+        except GitError as why:
+            log.warning("%s: what git should ignore in it cannot be read, so all is saved: %s", folder, why)
+    return _ls_files(empty_repo, folder, folder, empty_repo, tracked=False, rules=False)
 
 
-def _ls_files(git_dir: Path, tree: Path, folder: Path, home: Path, *, tracked: bool) -> list[bytes]:
+def _is_pipe(path: Path) -> bool:
+    """git would wait for whoever writes into it."""
+    try:
+        return stat.S_ISFIFO(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _ignores(repository: Path, folder: Path, home: Path) -> bool:
+    """Whether all of `folder` is ignored, as the one that agents work in often is. That keeps what is in
+    there out of the repository around it; it does not say that nothing of it is work."""
+    argv = [f"--git-dir={repository / '.git'}", f"--work-tree={repository}", "check-ignore", "-z", "--stdin"]
+    name = os.fsencode(f"./{folder.relative_to(repository)}\0")
+    # check-ignore refuses to work under it; the path does not begin with a magic word.
+    env = {"GIT_LITERAL_PATHSPECS": "0"}
+    return bool(git(argv, home=home, cwd=repository, stdin=name, fine=(0, 1), env=env))
+
+
+def _ls_files(
+    git_dir: Path, tree: Path, folder: Path, home: Path, *, tracked: bool, rules: bool = True
+) -> list[bytes]:
     wanted = ["-c", "-o"] if tracked else ["-o"]
+    wanted += ["--exclude-standard"] if rules else []
     index = {} if tracked else {"GIT_INDEX_FILE": str(home / "no-such-index")}
-    argv = [f"--git-dir={git_dir}", f"--work-tree={tree}", "ls-files", "-z", *wanted, "--exclude-standard"]
+    argv = [f"--git-dir={git_dir}", f"--work-tree={tree}", "ls-files", "-z", *wanted]
     output = git(argv, home=home, cwd=folder, env=index)
     return [name for name in output.split(b"\0") if name]
 

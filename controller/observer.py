@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..config.fleet import ExitRule, ScreenRule
 from ..healing.evidence import PaneLost, PersonPresent, ProcessExited, SeenAgain, Unseen
+from .agenda import GAP, Agenda
 from .deaths import DeathWatch, Ending, ending_of
 from .inquests import Inquests
 from .launching import Report
@@ -35,8 +36,6 @@ __all__ = ["LINES_KEPT", "Observer"]
 
 log = logging.getLogger(__name__)
 
-_GAP = 0.1
-"""Seconds between two listings, whatever calls for them."""
 _NEWS_SETTLES = 0.02
 """Seconds from a notice of tmux to the listing: notices come in swarms."""
 _RETRY_FIRST, _RETRY_MOST = 0.05, 2.0
@@ -83,7 +82,6 @@ class Observer:
         self._clock = clock
         self._loop = loop
         self._period = period
-        self._sweep_every = max(period, sweep)
         self._late = late
         self._report = report
         self._own_inquests = Inquests(clock) if inquests is None else None
@@ -98,9 +96,7 @@ class Observer:
         self._looks = looks or Budget(lambda: ears.busy)
         self._looks.join()
         self._looker = Looker(emit, clock, loop, self._ttys, self._looks, period)
-        self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
-        self._swept_at = self._sweep_at = loop.time()
+        self._agenda = Agenda(loop, max(period, sweep), min(GAP, period))
         self._deaf = 0
         self._linked = asyncio.Event()
         self._tried = asyncio.Event()
@@ -125,8 +121,7 @@ class Observer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._task = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._agenda.close()
         self._looks.leave()
         if self._own_ttys is not None:
             self._own_ttys.close()
@@ -161,7 +156,7 @@ class Observer:
             self._lose_sight(watched, self._blind)
         if not primed:
             self._looker.attend(watched)
-        self._sweep_soon(0.0)
+        self._agenda.list_soon(0.0)
 
     def rest(self, agent: str) -> None:
         """Its process is over; who sits at its pane is told all the same."""
@@ -169,7 +164,7 @@ class Observer:
         attached = watched is not None and watched.attached
         self._end(agent)
         self._visitors.rest(agent, attached=attached)
-        self._sweep_soon(_NEWS_SETTLES)
+        self._agenda.list_soon(_NEWS_SETTLES)
 
     def unwatch(self, agent: str) -> None:
         self._end(agent)
@@ -188,7 +183,7 @@ class Observer:
         watched = self._watched.get(agent)
         if watched is not None:
             self._looker.attend(watched)
-            self._wake.set()
+            self._agenda.wake()
 
     def means(self) -> tuple[Means, ...]:
         """By what it sees output and deaths just now."""
@@ -201,7 +196,7 @@ class Observer:
             how = f"tmux asked every {self._period:g} s what moved"
             why = self._ttys.why or f"{self._deaf} terminals cannot be listened to"
             return Means("output", how, False, why)
-        return Means("output", f"inotify on each terminal, and tmux asked every {self._sweep_every:g} s")
+        return Means("output", f"inotify on each terminal, and tmux asked every {self._agenda.every:g} s")
 
     def _means_of_deaths(self) -> Means:
         why = self._deaths.why
@@ -214,7 +209,7 @@ class Observer:
         pause = _RETRY_FIRST
         while True:
             link = ControlClient(
-                self._socket, tmux=self._tmux, on_lost=lambda _: self._wake.set(), on_notice=self._noticed
+                self._socket, tmux=self._tmux, on_lost=lambda _: self._agenda.wake(), on_notice=self._noticed
             )
             try:
                 self._link = link
@@ -235,7 +230,7 @@ class Observer:
                 self._linked.clear()
                 await asyncio.shield(link.close())
             self._tried.set()
-            self._wake.clear()
+            self._agenda.awake()
             self._deaths.poll()
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RETRY_MOST)
@@ -245,7 +240,7 @@ class Observer:
             await self._attach(link)
         except ControlLate as late:
             await self._sit_out(link, late)
-        self._sweep_at = self._loop.time()
+        self._agenda.begin()
 
     async def _attach(self, link: ControlClient) -> None:
         """Connect while no session comes or goes: TmuxTerminals.still."""
@@ -270,7 +265,7 @@ class Observer:
             raise ControlLost(link.why_lost)
         try:
             self._deaths.poll()
-            if self._loop.time() >= self._sweep_at:
+            if self._agenda.list_now:
                 await self._sweep(link)
             await self._looker.round(link, self._watched.values(), self._late)
             if not self._linked.is_set():
@@ -287,7 +282,7 @@ class Observer:
         self._tried.set()
         while not await link.caught_up(self._period):
             self._deaths.poll()
-        self._sweep_at = self._loop.time()
+        self._agenda.begin()
 
     async def _end_leftovers(self) -> None:
         ended = await end_leftovers(self._ask)
@@ -296,32 +291,14 @@ class Observer:
 
     async def _rest(self) -> None:
         """Until something is due, or somebody wakes us."""
-        until = min(self._sweep_at, self._looker.next_at(self._watched.values()))
+        until = self._looker.next_at(self._watched.values())
         if self._deaths.why:
             until = min(until, self._loop.time() + self._period)
-        self._wake_at(max(until, self._loop.time() + 0.002))
-        await self._wake.wait()
-        self._wake.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _wake_at(self, when: float) -> None:
-        if when < float("inf") and (self._timer is None or when < self._timer.when()):
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(when, self._wake.set)
-
-    def _sweep_soon(self, delay: float) -> None:
-        now = self._loop.time()
-        soon = max(now + delay, self._swept_at + min(_GAP, self._period))
-        if soon < self._sweep_at:
-            self._sweep_at = soon
-            self._wake_at(soon)
+        await self._agenda.rest(until)
 
     def _noticed(self, kind: str) -> None:
         if kind in _TOPOLOGY:
-            self._sweep_soon(_NEWS_SETTLES)
+            self._agenda.list_soon(_NEWS_SETTLES)
 
     def _go_blind(self, why: str) -> None:
         self._blind = f"tmux -L {self._socket}: {why}"
@@ -346,8 +323,7 @@ class Observer:
 
     async def _sweep(self, link: ControlClient) -> None:
         # Before the question: what is asked for while it is under way is about something later.
-        self._swept_at = self._loop.time()
-        self._sweep_at = self._swept_at + self._sweep_every
+        self._agenda.listing()
         listed = await link.run("list-panes", "-a", "-F", ROW_FORMAT, within=self._late)
         if not listed:
             raise ControlLost("it listed no panes at all, not even its own hub")
@@ -356,7 +332,7 @@ class Observer:
         self._notice(listed)
         self._deaf = sum(not (w.heard or w.over or w.unseen or w.row is None) for w in self._watched.values())
         if self._deaf:
-            self._sweep_at = min(self._sweep_at, self._swept_at + self._period)
+            self._agenda.list_within(self._period)
 
     def _remember_server(self, line: str) -> None:
         # The hub's own line has no agent, so it is not a row; its server's pid stands at the same place.
@@ -389,7 +365,7 @@ class Observer:
         if not watched.missed:
             watched.missed = True
             self._lose_sight(watched, why)
-            self._sweep_soon(self._period)
+            self._agenda.list_soon(self._period)
         elif watched.unseen:
             now = self._clock.now()
             watched.unseen, watched.row = False, None
@@ -434,11 +410,11 @@ class Observer:
         )
 
     def _spoke(self, watched: Watched, woken: bool) -> None:
-        self._wake_at(self._looker.sign(watched, self._clock.now(), woken=woken))
+        self._agenda.wake_at(self._looker.sign(watched, self._clock.now(), woken=woken))
 
     def _deafened(self, watched: Watched) -> None:
         watched.heard = False
-        self._sweep_soon(_NEWS_SETTLES)
+        self._agenda.list_soon(_NEWS_SETTLES)
 
     def _account_for(self, watched: Watched, row: Row) -> None:
         """tmux saw the pane move: by what its terminal told us already, or by something unheard."""

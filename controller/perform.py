@@ -33,6 +33,8 @@ from .timestamps import to_iso
 log = logging.getLogger(__name__)
 
 TAIL = 60
+LOOKS_FOR_STRAYS = 3
+"""How often it is looked for what an agent's processes let go while they were ended."""
 SAVES_WITHIN, LOOKS_EVERY = 2.0, 0.05
 """Seconds that one which was interrupted has to save itself, and between the looks whether it ended."""
 
@@ -149,10 +151,16 @@ class Performer:
         return self.processes.end_many(roots, grace=grace, tags=tokens)
 
     def _end(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
-        """End every process of the agent we can find: the pane's, the one we know, the tagged ones."""
-        return self.processes.end_many(
-            self._roots(spec, state), grace=spec.policy.kill_grace, tags={self.starter.token(spec.id)}
-        )
+        """End every process of the agent we can find: the pane's, the one we know, the tagged ones, and those
+        that it let go, of which its launcher knows."""
+        tags, grace = {self.starter.token(spec.id)}, spec.policy.kill_grace
+        survivors = self.processes.end_many(self._roots(spec, state), grace=grace, tags=tags)
+        for _ in range(LOOKS_FOR_STRAYS):
+            if survivors or not (strays := self._strays(spec)):
+                break
+            # They have had their time, with those that let them go.
+            survivors = self.processes.end_many(strays, grace=0.0, tags=tags)
+        return survivors or self._strays(spec)
 
     def _roots(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
         roots: dict[int, Identity] = {}
@@ -161,7 +169,11 @@ class Performer:
         report = read_report(self.state_dir, spec.id)
         if report and (who := report.who(self.processes.identify)):
             roots[who.pid] = who
-        return list(roots.values())
+        return [*roots.values(), *(who for who in self._strays(spec) if who.pid not in roots)]
+
+    def _strays(self, spec: AgentSpec) -> list[Identity]:
+        report = read_report(self.state_dir, spec.id)
+        return report.strays(self.processes.identify) if report else []
 
     # -- the smaller acts -----------------------------------------------------------------------
 
@@ -197,7 +209,9 @@ class Performer:
             faults.append(f"not marked: {error}")  # the person must hear of it all the same
         title = f"{self.fleet.fleet}: {spec.title} needs a person"
         todo = f"look: hhmrs explain {spec.id}\nthen: hhmrs clear {spec.id}"
-        body = f"{action.reason}\nincident {action.incident}\n{todo}{self._report(action, state, spec)}"
+        words = f"\nits last words: {state.last_words[-1]}" if state.last_words and not state.alive else ""
+        body = f"{action.reason}{words}\nincident {action.incident}\n{todo}"
+        body += self._report(action, state, spec)
         try:
             notify.send(() if action.quiet else self.fleet.notify, title, body)
         except notify.NotifyError as error:

@@ -139,7 +139,8 @@ class Terminals(Protocol):
     def panes(self) -> list[PaneView]: ...
 
     def capture(self, agent: str, *, history: int = 0, escapes: bool = False) -> list[str]:
-        """The pane's visible lines, with `history` lines above them."""
+        """The pane's visible lines; with `history`, so many above them, each line as it was printed and not
+        as the pane wraps it, unless the escapes are asked for."""
         ...
 
     def paste(self, agent: str, text: str, *, enter: bool = True) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -15,28 +16,12 @@ from ..healing.seats import seated, target
 from ..healing.transitions import agent_of
 from .delivery import Deliveries
 from .engine import Engine
+from .letterforms import RECOVERIES
 from .pass_report import write_report
 from .ports import Clock, Letter, Terminals, TerminalsError
 from .starting import unstartable
 
 log = logging.getLogger(__name__)
-
-HEALING = frozenset(
-    {
-        "nudge",
-        "resume",
-        "restart",
-        "reassign",
-        "escalate",
-        "pause",
-        "unpause",
-        "stop",
-        "start",
-        "clear",
-        "decide",
-    }
-)
-
 
 PASS_TELLS = frozenset({"agent_phase", "agent_quick_look", "agent_observed", "agent_attempt_failed"})
 """Beside what recovers (hhmrs_*), what a pass tells of."""
@@ -48,7 +33,7 @@ class House(Protocol):
     state_dir: StateDir
 
     def task(self, task: str) -> dict[str, Any] | None: ...
-    def reload(self) -> str: ...
+    def reload(self, then: Callable[[str], None]) -> None: ...
     def go_down(self, *, kill: bool) -> None: ...
 
 
@@ -70,12 +55,17 @@ class Reception:
         self._clock = clock
         self._house = house
         self._in_thread = in_thread
+        self._waiting: deque[Letter] = deque()
+        self._reloading = False
         self.obeyed: frozenset[str] = frozenset()
         """Orders that a daemon before us wrote down, and was killed before it could take them away."""
 
     def read(self) -> None:
-        """Take every order that waits."""
-        for letter in self._deliveries.orders():
+        """Take every order that waits. One behind a reload may be for an agent of the new fleet file: it is
+        taken when that is in force."""
+        self._waiting += self._deliveries.orders()
+        while self._waiting and not self._reloading:
+            letter = self._waiting.popleft()
             # Written down and taken away first: an order that brings the daemon down is not read again.
             if letter.fields["id"] not in self.obeyed:
                 self._take(letter)
@@ -100,7 +90,7 @@ class Reception:
         elif order == "reassign" and (why := self._unstartable(agent, args.get("to"))):
             self._note(agent, "operator_order", letter=letter_id, order=order, by=by)
             self._answer(agent, letter_id, order, False, why)
-        elif order in HEALING:
+        elif order in RECOVERIES:
             self._engine.emit(e.Ordered(agent, self._clock.now(), order, letter_id, by, args))
         elif order == "send":
             self._note(agent, "operator_order", letter=letter_id, order=order, by=by)
@@ -139,11 +129,16 @@ class Reception:
         if order == "heal":
             self._pass(letter, verbose=args.get("verbose") == "1")
         elif order == "reload":
-            problem = self._house.reload()
-            self._answer("", letter, order, not problem, problem or "the fleet file is in force")
+            self._reloading = True
+            self._house.reload(lambda problem: self._reloaded(letter, problem))
         else:
             self._answer("", letter, order, True, "going down")
             self._house.go_down(kill=args.get("kill") == "1")
+
+    def _reloaded(self, letter: str, problem: str) -> None:
+        self._reloading = False
+        self._answer("", letter, "reload", not problem, problem or "the fleet file is in force")
+        self.read()
 
     def _pass(self, letter: str, *, verbose: bool) -> None:
         """Judge every agent now and do what is due; the answer tells of each, and what was done."""

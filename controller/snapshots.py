@@ -27,6 +27,9 @@ from .restoring import entries_of, write_out
 from .seen import Recollection, Seen
 
 MOST_DIFF = 200_000
+PACE = 4_000_000
+"""Bytes a second that git takes even on a busy machine: so much longer it may take for many of them. Without
+that, a large workspace would never be saved: each time all of it would be begun anew, and be cut off."""
 MOST_PACKS = 100
 """Each snapshot adds one; with more, every look into the repository becomes slower."""
 MOST_BEGUN = 10
@@ -99,7 +102,8 @@ class Snapshots:
         first = next(changes, None)
         if first is not None or not commit:
             found = itertools.chain([] if first is None else [first], changes)
-            commit, tree = self._import(home, commit_onto(next_name(home, number), tree, found))
+            stream = commit_onto(next_name(home, number), tree, found)
+            commit, tree = self._import(home, stream, self._timeout + reading.size() / PACE)
         if reading.news or commit != seen.commit:
             now = reading.now()
             now.commit, now.tree = commit, tree
@@ -243,11 +247,14 @@ class Snapshots:
             _write_private(attributes, "* -text -filter -ident\n")
         return home
 
-    def _import(self, home: Path, stream: Iterator[bytes]) -> tuple[str, str]:
+    def _import(self, home: Path, stream: Iterator[bytes], timeout: float) -> tuple[str, str]:
         # As packs: git syncs a pack, but not the loose objects into which it would take a small one apart.
         # `--done`: were we killed in between, half a snapshot must not pass for a whole one.
-        words = ["-c", "fastimport.unpackLimit=1", "fast-import", "--quiet", "--done", "--date-format=raw"]
-        answer = self._git(home, *words, stdin=stream).decode("ascii", "replace").split()
+        # Quickly: no file is compared with the one that was told before it, which is another one.
+        how = ["fastimport.unpackLimit=1", "core.compression=1", "core.bigFileThreshold=1m"]
+        words = [word for setting in how for word in ("-c", setting)]
+        words += ["fast-import", "--quiet", "--done", "--date-format=raw", "--depth=0"]
+        answer = self._git(home, *words, stdin=stream, timeout=timeout).decode("ascii", "replace").split()
         if len(answer) < 4:
             raise GitError("git fast-import did not say what it has stored")
         return _checked(answer[0]), _checked(answer[3])
@@ -295,9 +302,11 @@ class Snapshots:
         self._git(home, "update-ref", "-z", "--stdin", stdin=orders)
 
     def _git(
-        self, home: Path, *args: str, stdin: Iterator[bytes] | bytes = b"", most: int | None = None
-    ) -> bytes:
-        return git([f"--git-dir={home}", *args], home=home, stdin=stdin, most=most, timeout=self._timeout)
+        self, home: Path, *args: str, stdin: Iterator[bytes] | bytes = b"", most: int | None = None,
+        timeout: float | None = None,
+    ) -> bytes:  # fmt: skip
+        words = [f"--git-dir={home}", *args]
+        return git(words, home=home, stdin=stdin, most=most, timeout=timeout or self._timeout)
 
 
 def _unsaved(reading: Reading) -> str:

@@ -22,6 +22,7 @@ from ..healing.seats import seated
 from .cgroups import make_own
 from .checkpoints import CheckpointStore
 from .launching import launcher_words, read_report
+from .own_command import with_own_command
 from .ports import Checkpoint, Clock, PaneView, Processes, Terminals
 from .snapshots import SnapshotError, Snapshots
 
@@ -62,23 +63,29 @@ class Starter:
         task = state.task.text if state.task else (spec.prompt or "")
         env = self._environment(action, spec, workspace, task)
         prompt = task or None
-        if action.strategy != "start":
-            best = self._best(action, state)
+        best = self._best(action, state)
+        if action.strategy != "start" or best is not None:
             text = self._handoff(action, state, spec, best)
             env |= self._papers(spec.id, action.attempt, text, best)
             prompt = text if task else None
         seat = seated(spec, action.seat, action.hand)
         argv = self._argv(action, seat, prompt, session)
         merged = launch_env(seat, os.environ) | env
-        _check_command(argv[0], merged.get("PATH", os.defpath), workspace)
+        path = merged.get("PATH", os.defpath)
+        _check_command(argv[0], path, workspace)
+        merged["PATH"] = with_own_command(path, self.state_dir)
         words = launcher_words(self.state_dir, spec.id, action.attempt, self.token(spec.id), argv, merged)
         pane = self.terminals.respawn(spec.id, words, str(workspace), merged, action.attempt)
         return [*learned, self._started(action, pane)]
 
     def _best(self, action: a.StartAttempt, state: AgentState) -> Checkpoint | None:
-        """The checkpoint to hand over. A restart is told of one only if there is something in it."""
+        """The checkpoint to hand over. A restart, or a start after a stop, is told of one only if there is
+        something in it; a start also only if it goes on with the task that was stopped."""
+        plain = action.strategy == "start"
+        if plain and (state.task is None or action.attempt == 1):
+            return None
         best = self.checkpoints.last_good(action.agent, state.task.id if state.task else None)
-        return best if best and (best.resumable or action.strategy != "restart") else None
+        return best if best and (best.resumable or not (plain or action.strategy == "restart")) else None
 
     def _argv(self, action: a.StartAttempt, seat: Seat, prompt: str | None, session: str | None) -> list[str]:
         resume = action.strategy == "resume" and can_resume(seat, session)

@@ -17,6 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from ..healing.evidence import BeatReceived, TranscriptGrew
+from ..healing.masking import mask_secrets
 from .means import Means
 from .ports import Clock, Emit, Running, Source
 from .status_patterns import files, fits, is_ours
@@ -143,7 +144,8 @@ class StatusFiles(Source):
         said = read_status(raw)
         if said is not None and self._is_its(agent, each, path, said, notes) and self._still(each):
             at = self._time(each.stamps[path][3])
-            self._emit(BeatReceived(agent, at, said.state, said.progress, said.message, by_file=True))
+            message = mask_secrets(said.message)
+            self._emit(BeatReceived(agent, at, said.state, said.progress, message, by_file=True))
 
     def _read_devlog(self, agent: str, each: _Followed, path: Path, notes: list[str]) -> None:
         tail = each.tails.get(path)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +16,20 @@ from ..config.fleet import AgentSpec, FleetSpec
 from ..config.loading import ConfigError, load_fleet
 from ..config.paths import StateDir
 from ..healing import evidence as e
-from ..healing.agent import AgentState, Happening
-from ..healing.codec import load_state
-from ..healing.hierarchy import is_living
+from ..healing.agent import Happening
 from ..healing.seats import seat_of, seats_in_use
-from .adoption import match, orphans
+from .adoption import Adoption, Findings, orphans
 from .alerts import Alerts
 from .checkpoints import CheckpointStore
 from .clock import SteadyClock
-from .comms import CommsLog, comms_for
+from .comms import CommsLog
+from .correspondence import Correspondence
 from .delivery import Deliveries
 from .ending import end_fleet
 from .engine import Engine
 from .garbage import spare_what_is_there
 from .inbox import Inbox
 from .inbox_watch import InboxWatch
-from .inquests import limit_ends
 from .launching import read_report
 from .ledger import SqliteLedger
 from .ledger_errors import LedgerError
@@ -40,7 +38,7 @@ from .mailroom import Mailroom
 from .means import Means
 from .outages import over, untold
 from .perform import TAIL, Performer
-from .ports import Identity, PaneView, Row, Running, Source, TerminalsError
+from .ports import Identity, Row, Running, Source, TerminalsError
 from .postmortems import PostMortems
 from .processes import ProcessTable
 from .reception import Reception
@@ -69,6 +67,10 @@ class _Book:
 
     def commit(self, rows: list[Row]) -> Awaitable[object]:
         return self._ledger.commit(rows)
+
+
+class _Renamed(Exception):
+    """The file is of another fleet by now."""
 
 
 class Supervision:
@@ -117,16 +119,19 @@ class Supervision:
         self.performer.alerts = Alerts(state_dir, self.terminals, self.clock, self._emit, known, hands_off)
         self.deliveries.ancestors = self._ancestors
         self.sources: tuple[Source, ...] = ()
-        self.comms = CommsLog(state_dir.comms_log)
+        self.correspondence = Correspondence(CommsLog(state_dir.comms_log), fleet, self.engine.states)
+        self.adoption = Adoption(state_dir, ledger, self.terminals, self.table, self.clock)
         self.rounds = Rounds(self.engine, self.performer, self.table, self.clock, ledger.beat)
         self.reception = Reception(
             self.engine, self.deliveries, self.terminals, self.clock, self, self._in_thread
         )
         self.mailroom = Mailroom(self.engine, self.deliveries, self.reception, watch)
-        self.engine.observers.append(self._write_comms)
+        self.engine.observers.append(self.correspondence.write)
         self.engine.evidence_seen.append(self._follow)
         self._observer: Watchers | None = None
         self._background: set[asyncio.Future[None]] = set()
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._one_reload = asyncio.Lock()
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -152,7 +157,7 @@ class Supervision:
         self.sources = open_sources(Ground(self._emit, self.clock, self._observer, trees, ours))
         self.performer.nudger.wrote = self._wrote
         self.inbox.make_operator()
-        self._adopt_all(await asyncio.to_thread(self.terminals.panes))
+        self._adopt_all(await asyncio.to_thread(self.adoption.look, self.fleet.agents.values()))
         self._carry_on_cascades()
         spare_what_is_there()
         self._ready()
@@ -165,7 +170,7 @@ class Supervision:
             self.mailroom.open()
             await self.mailroom.catch_up()
             await self.engine.run()
-            for task in rounds:
+            for task in (*rounds, *self._reloads):
                 task.cancel()
         self.mailroom.close()
         await self._observer.stop()
@@ -230,33 +235,27 @@ class Supervision:
 
     # -- adoption -------------------------------------------------------------------------------
 
-    def _adopt_all(self, panes: list[PaneView]) -> None:
-        self._adopt(self.fleet.agents.values(), panes)
-        for name in orphans(set(self.fleet.agents), panes):
+    def _adopt_all(self, there: Findings) -> None:
+        self._adopt(self.fleet.agents.values(), there)
+        for name in orphans(set(self.fleet.agents), there.panes):
             log.warning("pane %s is ours but not in the fleet file; it is left running", name)
 
-    def _adopt(self, specs: Iterable[AgentSpec], panes: list[PaneView]) -> None:
+    def _adopt(self, specs: Iterable[AgentSpec], there: Findings) -> None:
         """Take on agents as the ledger and tmux know them; one that the ledger does not know begins."""
-        by_agent = {p.agent: p for p in panes}
-        known, taken = self._ledger.states(), self._ledger.reader.taken()
         for spec in specs:
             self._take_on(spec)
-            self.inbox.was_taken(spec.id, taken.get(spec.id, ()))
-            pane, report = by_agent.get(spec.id), read_report(self.state_dir, spec.id)
-            state = self._remembered(spec, known)
-            if state is not None:
-                self.engine.restore(state)
-                if state.hand or state.recovery:
+            remains = there.remains[spec.id]
+            self.inbox.was_taken(spec.id, remains.taken)
+            if remains.known:
+                self.engine.restore(remains.state)
+                if remains.state.hand or remains.state.recovery:
                     self._enrol(spec)
-            else:
-                # The ledger may be a new one; what runs in tmux does not know that.
-                last = max(pane.attempt if pane else 0, report.attempt if report else 0)
-                state = AgentState(spec.id, attempt=last)
-            found = match(state, pane, report, self.table, self.clock)
             if spec.id not in self.engine.states:
-                self.engine.begin(spec, after=state.attempt, running=found.running is not None)
-            for evidence in found.evidence:
-                self.engine.emit(self._with_last_words(evidence, pane))
+                running = remains.found.running is not None
+                self.engine.begin(spec, after=remains.state.attempt, running=running)
+            for evidence in remains.found.evidence:
+                # It is news from now on; when somebody looked for it is nobody's concern.
+                self.engine.emit(replace(evidence, at=self.clock.now()))
 
     def _carry_on_cascades(self) -> None:
         """What many agents failed of before this daemon began: it is over, or a person knows of it."""
@@ -271,31 +270,12 @@ class Supervision:
         except LedgerError as error:
             log.error("cannot read what many agents failed of: %s", error)
 
-    def _remembered(self, spec: AgentSpec, known: Mapping[str, dict[str, Any]]) -> AgentState | None:
-        try:
-            return load_state(known[spec.id]) if spec.id in known else None
-        except (TypeError, ValueError) as error:
-            log.error("agent %s: its state in the ledger cannot be read (%s); it begins anew", spec.id, error)
-            return None
-
     def _obeyed(self) -> frozenset[str]:
         """Orders of the last hour; they expire much earlier."""
         since = to_iso(time.time() - 3600)
         return frozenset(
             str(x.data.get("letter")) for x in self._ledger.reader.period(since, "~", ["operator_order"])
         )
-
-    def _with_last_words(self, evidence: e.Evidence, pane: PaneView | None) -> e.Evidence:
-        """How it died may stand on its pane only."""
-        if not isinstance(evidence, e.ProcessExited) or pane is None:
-            return evidence
-        try:
-            tail = tuple(self.terminals.capture(evidence.agent, history=TAIL))
-        except TerminalsError:
-            return evidence
-        state, spec = self.engine.states[evidence.agent], self.fleet.agents[evidence.agent]
-        exits = seat_of(state, spec).profile.exits
-        return replace(evidence, tail=tail, until=limit_ends(tail, exits, self.clock))
 
     def _take_on(self, spec: AgentSpec) -> None:
         with contextlib.suppress(OSError):  # one agent's start says why; the others are supervised
@@ -360,47 +340,60 @@ class Supervision:
         """A task as the book has it."""
         return self._ledger.reader.task(task)
 
-    def reload(self) -> str:
-        """Read the fleet file again; the problem in words, or empty. An invalid file changes nothing."""
-        try:
-            fleet = self._looks.applied(load_fleet(self.fleet.path))
-            # One that was named before may still run: its attempts go on where they were.
-            come = [spec for spec in fleet.agents.values() if spec.id not in self.engine.states]
-            panes = self.terminals.panes() if come else []
-        except (ConfigError, OSError, TerminalsError) as error:
-            log.error("the fleet file was not taken: %s", error)
-            note = Happening("operator_reload_refused", "", self.clock.now(), None, {"reason": str(error)})
-            self.engine.note(note)
-            return f"the old file stays in force: {error}"
-        if fleet.fleet != self.fleet.fleet:
-            return f"the old file stays in force: a running fleet cannot be renamed to {fleet.fleet!r}"
+    def reload(self, then: Callable[[str], None] = lambda _: None) -> None:
+        """Read the fleet file again; `then` is told the problem in words, or nothing when it is in force. An
+        invalid file changes nothing. One at a time; the loop goes on meanwhile."""
+        task = asyncio.get_running_loop().create_task(self._reload(then))
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload(self, then: Callable[[str], None]) -> None:
+        async with self._one_reload:
+            try:
+                fleet, come, there = await asyncio.to_thread(self._read_again)
+                if fleet.fleet != self.fleet.fleet:
+                    raise _Renamed(f"a running fleet cannot be renamed to {fleet.fleet!r}")
+                self._go_by(fleet, come, there)
+            except (ConfigError, OSError, TerminalsError, LedgerError, _Renamed) as error:
+                problem = str(error)
+            except Exception as error:
+                log.exception("the fleet file could not be taken")
+                problem = repr(error)
+            else:
+                problem = ""
+            if problem:
+                log.error("the fleet file was not taken: %s", problem)
+                refused = {"reason": problem}
+                self.engine.note(
+                    Happening("operator_reload_refused", "", self.clock.now(), None, dict(refused))
+                )
+                problem = f"the old file stays in force: {problem}"
+        then(problem)
+
+    def _read_again(self) -> tuple[FleetSpec, list[AgentSpec], Findings]:
+        """In a thread: the fleet file, its agents that nobody supervises yet, and what is there of them. One
+        that was named before may still run: its attempts go on where they were."""
+        fleet = self._looks.applied(load_fleet(self.fleet.path))
+        come = [spec for spec in fleet.agents.values() if spec.id not in self.engine.states]
+        return fleet, come, self.adoption.look(come) if come else Findings({}, ())
+
+    def _go_by(self, fleet: FleetSpec, come: list[AgentSpec], there: Findings) -> None:
         self._ledger.parents = {a.id: a.parent for a in fleet.agents.values()}
         self.fleet = self.performer.fleet = self.performer.starter.fleet = fleet
+        self.correspondence.go_by(fleet)
         for agent in self.engine.change_fleet(fleet):
             log.warning("agent %s is no longer in the fleet file; it is left running", agent)
             for source in self.sources:
                 source.forget(agent)
         for spec in fleet.agents.values():
             self._take_on(spec)
-        self._adopt(come, panes)
+        self._adopt(come, there)
         self.engine.reschedule_all()
         self.engine.note(
             Happening("operator_reloaded", "", self.clock.now(), None, {"agents": len(fleet.agents)})
         )
-        return ""
 
     # -- words ----------------------------------------------------------------------------------
 
     def _ancestors(self, agent: str) -> tuple[str, ...]:
         return self.fleet.ancestors(agent)
-
-    def _is_living(self, agent: str) -> bool:
-        state = self.engine.states.get(agent)
-        return state is not None and is_living(state)
-
-    def _write_comms(self, happenings: list[Happening]) -> None:
-        titles = {a.id: a.title for a in self.fleet.agents.values()}
-        parents = {a.id: a.parent for a in self.fleet.agents.values()}
-        for happening in happenings:
-            for sender, to, kind, text in comms_for(happening, titles, parents, self._is_living):
-                self.comms.write(happening.at, sender, to, kind, text)

@@ -102,7 +102,9 @@ class Survey:
             folder, after = todo.pop()
             owner, path = folder.place()
             if owner is not root:
-                continue  # it was taken away since
+                # It was taken away since; should it come again, it is looked through.
+                folder.listed = False
+                continue
             if only_blind and folder.watch >= 0:
                 todo += [(inner, after) for inner in folder.inner.values()]
                 continue

@@ -226,10 +226,15 @@ class TmuxTerminals:
 
     def capture(self, agent: str, *, history: int = 0, escapes: bool = False) -> list[str]:
         pane = libtmux.Pane(server=self._server, pane_id=self._pane(agent))
-        lines = pane.capture_pane(start=-history if history > 0 else None, escape_sequences=escapes)
+        # What was printed, and not how it looks: a line that the pane has wrapped is one line, or half of a
+        # secret would stand alone, where nobody knows it for one.
+        joined = history > 0 and not escapes
+        lines = pane.capture_pane(
+            start=-history if history > 0 else None, escape_sequences=escapes, join_wrapped=joined
+        )
         if not lines:
             raise TerminalsError(f"the pane of {agent} could not be read; look at `tmux -L {self.socket} ls`")
-        return lines
+        return [line.rstrip() for line in lines] if joined else lines
 
     def paste(self, agent: str, text: str, *, enter: bool = True) -> None:
         """Type `text` without its control characters (newline and tab stay), then Enter on its own."""

@@ -109,7 +109,9 @@ def launch_words(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
     if sum(len(raw) + 9 for raw in strings) > os.sysconf("SC_ARG_MAX") - 8192:
         raise TerminalsError("command and environment together are too long for the system; shorten them")
     flags = [word for pair in pairs for word in ("-e", pair)]
-    return [*flags, "--", shutil.which("env") or "/usr/bin/env", "--", *argv]
+    # tmux overwrites a PATH given by `-e` with that of the client, unless that is attached.
+    path = [f"PATH={kept['PATH']}"] if "PATH" in kept else []
+    return [*flags, "--", shutil.which("env") or "/usr/bin/env", "--", *path, *argv]
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,12 +95,15 @@ class FolderTrees:
         self._order(lambda: self._take_on(root))
 
     def drop(self, path: bytes) -> None:
-        self._order(lambda: self._give_up(path))
+        """Watch it no longer; what changes in it from now on is the outer root's, if there is one."""
+        now = time.time_ns()
+        self._order(lambda: self._give_up(path, now))
 
-    def ignore(self, path: bytes, ignored: Iterable[bytes], *, only: bool) -> None:
-        """Pass over these folders of that root as well, or over only these of all that its rules name."""
+    def ignore(self, path: bytes, ignored: Iterable[bytes], since: int | None = None) -> None:
+        """Pass over these folders of that root as well. With `since` (ns since 1970): over only these of all
+        that its rules name, and tell of what changed after it in those that were passed over until now."""
         folders = set(ignored)
-        self._order(lambda: self._pass_over(path, folders, only=only))
+        self._order(lambda: self._pass_over(path, folders, since))
 
     def lose_all(self) -> None:
         """Something went wrong: whatever was not dealt with is looked for. For the thread of the turns."""
@@ -311,7 +314,7 @@ class FolderTrees:
     # -- roots --------------------------------------------------------------------------------------------
 
     def _take_on(self, root: Root) -> None:
-        self._give_up(root.path)
+        self._give_up(root.path, root.asked)
         outer = self._locate(root.path)
         if outer is not None:
             self.forget(outer)
@@ -334,7 +337,7 @@ class FolderTrees:
         self._survey.urge(root, folder, None)
         self._survey.spread(root, folder, since)
 
-    def _give_up(self, path: bytes) -> None:
+    def _give_up(self, path: bytes, since: int) -> None:
         root = self._roots.pop(path, None)
         if root is None:
             return
@@ -346,7 +349,7 @@ class FolderTrees:
         outer = above.place()[0] if above is not None else None
         if above is not None and outer is not None and not self.passed_over(outer, name, path):
             # What was this root's is the outer one's again.
-            self._welcome(outer, above.inner.get(name) or above.grow(name), time.time_ns())
+            self._welcome(outer, above.inner.get(name) or above.grow(name), since)
 
     def _locate(self, path: bytes) -> Folder | None:
         """The folder of a root that has this path."""
@@ -380,18 +383,18 @@ class FolderTrees:
             elif _inode(root.path) != root.inode:
                 self.lose(root)
 
-    def _pass_over(self, path: bytes, ignored: set[bytes], *, only: bool) -> None:
+    def _pass_over(self, path: bytes, ignored: set[bytes], since: int | None) -> None:
         root = self._roots.get(path)
         if root is None:
             return
-        freed = root.ignored - ignored if only else set()
-        root.ignored = ignored if only else root.ignored | ignored
+        freed = root.ignored - ignored if since is not None else set()
+        root.ignored = root.ignored | ignored if since is None else ignored
         for place in ignored:
             folder = self._locate(place)
             if folder is not None and folder.above is not None:
                 self.forget(folder)
-        if freed and root.top is not None:
-            self._welcome(root, root.top, time.time_ns())
+        if freed and since is not None and root.top is not None:
+            self._welcome(root, root.top, since)
 
     # -- for the survey -----------------------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ class _Watching(Protocol):
     def start(self, crediting: Crediting) -> None: ...
     def add(self, root: str, ignored: set[str], asked: int) -> None: ...
     def drop(self, root: str) -> None: ...
-    def pass_over(self, root: str, folders: Iterable[str], *, only: bool) -> None: ...
+    def pass_over(self, root: str, folders: Iterable[str], since: int | None = None) -> None: ...
     def lacking(self) -> dict[str, str]: ...
     def means(self) -> Means: ...
     def stop(self) -> None: ...
@@ -268,8 +268,8 @@ class _TreeWatching:
             with suppress(KeyError):  # all is over already
                 self.observer.unschedule(watch)
 
-    def pass_over(self, root: str, folders: Iterable[str], *, only: bool) -> None:
-        self.trees.ignore(os.fsencode(root), map(os.fsencode, folders), only=only)
+    def pass_over(self, root: str, folders: Iterable[str], since: int | None = None) -> None:
+        self.trees.ignore(os.fsencode(root), map(os.fsencode, folders), since)
 
     def lacking(self) -> dict[str, str]:
         why = self.trees.watches.why or f"more than {MOST_KNOWN} folders are known already"
@@ -324,7 +324,7 @@ class _PlainWatching:
             with suppress(KeyError):  # it ended by itself with its folder
                 self._observer.unschedule(watch)
 
-    def pass_over(self, root: str, folders: Iterable[str], *, only: bool) -> None:
+    def pass_over(self, root: str, folders: Iterable[str], since: int | None = None) -> None:
         """watchdog has no way to leave folders out; their events are sorted out later."""
 
     def lacking(self) -> dict[str, str]:

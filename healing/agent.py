@@ -313,6 +313,8 @@ class AgentState:
     """The main process is in state T (SIGSTOP)."""
     stopped_child: str = ""
     """A descendant in state T: its name and pid."""
+    last_words: tuple[str, ...] = ()
+    """What its process printed last before it ended badly by itself, inert and without secrets."""
     started: float = 0.0
     ready: bool = False
     trace: Trace = field(default_factory=Trace)

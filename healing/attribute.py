@@ -14,6 +14,7 @@ from functools import lru_cache
 from signal import Signals
 
 from ..config.fleet import ExitRule, Profile
+from .masking import mask_secrets
 from .quoting import quote
 from .repeats import strip_escapes
 
@@ -30,6 +31,8 @@ BY_SIGNAL = {
 LAST_LINES = 40
 """Only so many lines from the end may say why it ended."""
 _LINE = 1000
+_KEPT = 8
+_WORDS = 300
 _IN_WORDS = {124: " (timed out)", 126: " (found but could not be run)", 127: " (command not found)"}
 
 
@@ -156,6 +159,12 @@ def last_lines(tail: Sequence[str]) -> tuple[str, ...]:
     """The lines that may say why it ended: the last ones that are not empty, as plain text."""
     plain = (strip_escapes(line[:_LINE]).rstrip() for line in tail[-4 * LAST_LINES :])
     return tuple(line for line in plain if line)[-LAST_LINES:]
+
+
+def last_words(tail: Sequence[str]) -> tuple[str, ...]:
+    """The few last of these lines, for people: inert, without what looks like a secret, each cut to size."""
+    text = mask_secrets("\n".join(last_lines(tail)))  # together, for a key may go over many lines
+    return tuple(quote(plain, _WORDS) for plain in text.split("\n")[-_KEPT:] if plain)
 
 
 def without_errors(lines: tuple[str, ...], rules: Sequence[ExitRule]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ from .guards import NOTHING, Told
 from .holding import CASCADE, hold_of
 from .pacing import stagger
 from .providers import provider_of
+from .replacing import replace
 from .seats import seat_of
 
 PATIENCE = 10.0
@@ -389,7 +390,8 @@ class Cascades:
             return
         cascade = self._open.get(shared.scope)
         if cascade is None:
-            cascade = self._new(shared, now)
+            # The clock may have been set back since: nobody is held back for the sake of times to come.
+            cascade = self._new(replace(shared, opened=min(shared.opened, now)), now)
             if shared.cause in OF_SERVER:
                 cascade.breaker.proved()
                 cascade.release = now

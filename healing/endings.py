@@ -56,9 +56,12 @@ def found_out(
 
 
 def _outranks(incident: Incident, cause: str, spec: AgentSpec, until: float | None) -> bool:
-    """Trouble that no retry heals outranks what the incident began with; so does a limit that has an end."""
+    """Trouble that no retry heals outranks what the incident began with; so does a limit that has an end.
+    What began with a person's order had no cause: the first that is found is its own."""
     if cause == incident.cause:
         return False
+    if incident.symptom == "ordered" and incident.cause == "unknown":
+        return True
     return not spec.policy.recovery.get(cause, ("restart",)) or until is not None
 
 

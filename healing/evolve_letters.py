@@ -8,6 +8,7 @@ from .agent import HELD, AgentState, Happening, Phase, Stage
 from .attribute import Death, cause_of
 from .endings import fell, finished
 from .judge import life, progress
+from .masking import mask_secrets
 from .replacing import replace
 from .seats import seat_of
 from .transitions import RESTS, Change, close_task, enter, event, giving_way, settle
@@ -88,7 +89,7 @@ def done(s: AgentState, ev: e.DoneReceived, spec: AgentSpec) -> Change:
 def fail(s: AgentState, ev: e.FailReceived, spec: AgentSpec) -> Change:
     if s.phase in HELD or giving_way(s):
         return Change(s)
-    cause, detail = "unknown", ev.summary or "fail letter"
+    cause, detail = "unknown", mask_secrets(ev.summary) or "fail letter"
     if ev.exit_code:
         death = Death(ev.exit_code, None, tuple(ev.summary.splitlines()))
         found = cause_of(death, seat_of(s, spec).profile)

@@ -9,7 +9,7 @@ from . import evidence as e
 from . import nudges
 from .agent import HELD, AgentState, Phase, Stage
 from .asking import alert_key, open_question
-from .attribute import Cause, Death, cause_of
+from .attribute import Cause, Death, cause_of, last_words
 from .chores import at_work
 from .endings import fell, finished
 from .evolve_errors import cli_looked_after
@@ -36,6 +36,7 @@ def started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
             stopped=False,
             stopped_child="",
             moved=None,
+            last_words=(),
             started=ev.at,
             ready=spec.liveness == ("process",) and spec.ready is None,
             says="",
@@ -105,7 +106,10 @@ def exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
     cause, detail = found.name, found.detail
     # Its last words come again with the next attempt that dies of the same.
     _, memory = learn(s.memory, hashed(ev.tail), starting=True)
+    said = () if ours or ev.status == 0 else last_words(ev.tail)
     gone: dict[str, Any] = {"alive": False, "stopped": False, "stopped_child": "", "moved": None}
+    if not ours:
+        gone["last_words"] = said
     s = replace(s, cpu_pct=0.0, memory_mb=0.0, threads=0, memory=memory, **gone)
     note = event(
         s,
@@ -116,6 +120,7 @@ def exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
         cause="ended by us" if ours else cause,
         detail=detail,
         attempt=s.attempt,
+        **({"said": list(said)} if said else {}),
     )
     change = Change(s, (note,))
     if ours or s.phase in HELD:

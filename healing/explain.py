@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config.fleet import AgentSpec, Policy
 from . import nudges
-from .agent import HELD, AgentState, Phase, Stage
+from .agent import HELD, AgentState, Phase, Stage, Strategy
 from .asking import open_question
 from .decide import due
 from .detect import Clock, Finding, Rule, judge
@@ -27,7 +27,19 @@ SOURCES = {
     "cpu": "CPU time of its process tree",
     "connection": "open connections of its process tree to its provider",
 }
+LONG = 600.0
+"""Seconds from which on a length of time is told in minutes and hours."""
 PROGRESS = "a changed file, a grown transcript, a new checkpoint, a working child, new output"
+
+
+def lasting(seconds: float) -> str:
+    """`12.3 s`, `12 min 5 s`, `7 h 2 min`: what a person reads at night."""
+    if abs(seconds) < LONG:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(abs(seconds)), 60)
+    hours, left = divmod(minutes, 60)
+    sign = "-" if seconds < 0 else ""
+    return f"{sign}{hours} h {left} min" if hours else f"{sign}{minutes} min {rest} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,7 @@ class ClockTold:
     resets: str
 
     def line(self) -> str:
-        when = f"in {self.left_s:.1f} s" if self.left_s >= 0 else f"since {-self.left_s:.1f} s"
+        when = f"in {lasting(self.left_s)}" if self.left_s >= 0 else f"since {lasting(-self.left_s)}"
         return f"clock {self.name}: {self.then} {when}" + (f"; reset by {self.resets}" if self.resets else "")
 
 
@@ -65,7 +77,7 @@ class Explanation:
     def lines(self) -> list[str]:
         out = [self.head()]
         for kind, age, source, counts in self.evidence:
-            shown = "none yet" if age is None else f"{age:.1f} s ago"
+            shown = "none yet" if age is None else f"{lasting(age)} ago"
             out.append(
                 f"  {kind:<10} {shown:>14}  from {source}{'' if counts else ' (does not count as life)'}"
             )
@@ -74,10 +86,10 @@ class Explanation:
         return [*out, self.tail()]
 
     def head(self) -> str:
-        return f"{self.agent} is {self.phase} for {self.since_s:.1f} s: {self.rule}"
+        return f"{self.agent} is {self.phase} for {lasting(self.since_s)}: {self.rule}"
 
     def tail(self) -> str:
-        return f"next: {self.next}" + ("" if self.when_s is None else f" in {max(0.0, self.when_s):.1f} s")
+        return f"next: {self.next}" + ("" if self.when_s is None else f" in {lasting(max(0.0, self.when_s))}")
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -133,7 +145,7 @@ def rule_words(found: Finding, s: AgentState, spec: AgentSpec) -> str:
     if found.rule is Rule.INCIDENT and incident is not None:
         return f"{incident.symptom}: {incident.detail} (cause {incident.cause})"
     if found.rule is Rule.HELD:
-        return _held(s)
+        return _held(s, in_force(s, spec))
     if found.rule is Rule.ASKED:
         return f"it waits for a person: {s.message}" if s.message else "it waits for a person"
     if found.rule is Rule.NO_PROGRESS:
@@ -180,14 +192,26 @@ def _nudge(s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
     return (f"a nudge would {'; '.join(words)}" if words else f"no nudge: {nudges.NOTHING}",)
 
 
-def _held(s: AgentState) -> str:
+def _held(s: AgentState, spec: AgentSpec) -> str:
+    if s.phase is Phase.ESCALATED:
+        return _given_up(s, spec)
     return {
         Phase.PAUSED: "a person paused it; hands off",
         Phase.STOPPED: "a person stopped it",
         Phase.DONE: "its work is done",
-        Phase.ESCALATED: "every strategy is spent; a person is needed"
-        + (f": {s.incident.detail}" if s.incident else ""),
     }.get(s.phase, s.phase.value)
+
+
+def _given_up(s: AgentState, spec: AgentSpec) -> str:
+    """Why it was given up: the ladder ended, had no rung for the cause, or a person said so."""
+    incident = s.incident
+    if incident is None:
+        return "a person is needed"
+    if incident.symptom == "ordered" and not incident.attempts:
+        return f"{incident.detail}; a person is needed"
+    rung = next_rung(s, incident, spec)
+    why = f"{rung.why}; " if rung.strategy is Strategy.ESCALATE else ""
+    return f"{why}a person is needed: {incident.detail}"
 
 
 def _clock(clock: Clock, s: AgentState, spec: AgentSpec) -> ClockTold:
@@ -233,10 +257,11 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
         + (f", its child {s.stopped_child} is stopped (state T)" if s.stopped_child else ""),
         f"budget used: {_of(s.restarts, policy.max_restarts, 'restarts')}, "
         + _of(s.reassigns, policy.max_llm_retries, "reassigns"),
-        f"last progress {max(0.0, now - s.last_progress):.1f} s ago: {s.progress_kind or 'none yet'}",
+        _newest_progress(s, now),
     ]
     if s.task:
-        facts.append(f"task {s.task.id} used {spent(s.task, now):.0f} s of {policy.task_deadline:g} s")
+        used, limit = spent(s.task, now), policy.task_deadline
+        facts.append(f"task {s.task.id} used {lasting(used)} of {lasting(limit)}")
     if found.quick is not None and found.rule is not Rule.NO_PROGRESS:
         facts.append(f"no progress for {found.quick:.1f} s: {_gentle(s, spec)}")
     if s.screen:
@@ -244,6 +269,8 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
     if s.trouble is not None and s.alive:
         source, cause, line = s.trouble.source, s.trouble.cause, s.trouble.line
         facts.append(f"its {source} says that it cannot go on ({cause}): {line}")
+    if s.last_words and not s.alive:
+        facts.append(f"its last words: {s.last_words[-1]}")
     facts += _short_of_more(s, policy, now)
     if s.moved is not None and s.alive:
         facts.append(f"its processes have read and written {s.moved / 1e6:.1f} MB")
@@ -262,6 +289,13 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
     if s.bad_letters:
         facts.append(f"{s.bad_letters} letters refused, see its inbox's bad/ folder")
     return tuple(facts)
+
+
+def _newest_progress(s: AgentState, now: float) -> str:
+    if not s.progress_kind or (s.alive and s.last_progress <= s.started):
+        # The clocks of an attempt begin with it, which is no progress of its own.
+        return "no progress of this attempt yet" if s.attempt > 1 else "no progress yet"
+    return f"last progress {lasting(max(0.0, now - s.last_progress))} ago: {s.progress_kind}"
 
 
 def _short_of_more(s: AgentState, policy: Policy, now: float) -> list[str]:
@@ -301,6 +335,8 @@ def _next(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, float | 
         ), None
     if s.incident:
         rung = next_rung(s, s.incident, spec)
+        if spec.policy.mode == "observe":
+            return f"nothing, it is only observed; armed, it would be {rung.strategy.value}, {rung.why}", None
         if hold_ends(s, spec, planning=True) > found.at:
             return f"{rung.strategy.value} {_when_let_go(s)}", None
         if (asked := open_question(s)) is not None:

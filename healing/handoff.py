@@ -123,6 +123,8 @@ def handoff(
 
 
 def _opening(strategy: str, cause: str, kind: str) -> str:
+    if strategy == "start":
+        return "This task was begun, and stopped before it was done. Go on with it; nobody else does."
     named = f" ({_line(kind)})" if kind else ""
     note = f"\n\n{_NOTES[kind]}" if kind in _NOTES else ""
     return (

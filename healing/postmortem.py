@@ -5,7 +5,7 @@ lessons are rules over the figures (lessons.py); nobody is asked for an opinion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ ROWS = 120
 _DIFF = 16_000
 _TASK = 2_000
 _FIELD = 300
+_QUOTED = 3
+_SAYS = 2_500
 _TELLING = ("reason", "why", "proof", "detail", "message", "question", "outcome")
 _KNOWN = frozenset({*_TELLING, "symptom", "cause", "parent", "grandparent", "task", "n", "strategy", "letter",
                     "restart_count", "failure_count", "detected_after_s", "since"})  # fmt: skip
@@ -85,7 +87,7 @@ def post_mortem(case: Case, lessons: Sequence[str]) -> str:
         f"# Post-mortem: incident {line(case.id)}",
         _head(case),
         "## Timeline\n\n" + _timeline(case.events),
-        "## Evidence\n\n" + "\n".join(f"- {each}" for each in _evidence(case)),
+        "## Evidence\n\n" + "\n".join(f"- {each}" for each in _evidence(case)) + _last_words(case),
         "## Cause\n\n" + _cause(case),
         "## Attempts\n\n" + _tries(case.tries),
         "## Workspace diff\n\n" + _changes(case),
@@ -101,10 +103,18 @@ def _head(case: Case) -> str:
         ("opened", case.opened),
         ("over", f"{case.closed}, after {case.lasted or 0:.1f} s" if case.closed else "still open"),
         ("outcome", _outcome(case)),
+        *([("to do", _to_do(case))] if case.escalated is not None and case.closed is None else ()),
     ]
     lines = ["| | |", "|---|---|", *(f"| {name} | {cell(value, 300)} |" for name, value in rows)]
     asked = "\n\nWhat was asked:\n" + fenced(case.text, _TASK) if case.text.strip() else ""
     return "\n".join(lines) + asked
+
+
+def _to_do(case: Case) -> str:
+    again = f"hhmrs retry {case.task}" if case.task else f"hhmrs restart {case.agent}"
+    look = f"look: hhmrs explain {case.agent}, hhmrs logs {case.agent}"
+    go_on = f"supervised again, and started if it has ended: hhmrs clear {case.agent}"
+    return f"{look}; then tried again, to be proved: {again}; or {go_on}"
 
 
 def _outcome(case: Case) -> str:
@@ -129,6 +139,20 @@ def _timeline(events: Sequence[Told]) -> str:
     return "\n".join(["| when | at (UTC) | event | what |", "|---:|---|---|---|", *rows])
 
 
+def _asked(fields: Mapping[str, Any]) -> str:
+    options = fields.get("options")
+    named = ", ".join(map(str, options)) if isinstance(options, Sequence) else ""
+    return f"{fields.get('decider')} is asked: {named}; otherwise {fields.get('otherwise')}"
+
+
+_SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "agent_started": lambda fields: f"attempt {fields.get('attempt')} on {_seat(fields, '')}",
+    "checkpoint_stored": lambda fields: f"number {fields.get('checkpoint')}, by {fields.get('by')}",
+    "agent_decider_asked": _asked,
+}
+"""Events that say nothing of themselves in the usual fields."""
+
+
 def _words(told: Told) -> str:
     fields = told.fields
     if told.type == "agent_phase":
@@ -137,16 +161,20 @@ def _words(told: Told) -> str:
         number = f" {fields['n']}" if fields.get("n") else ""
         strategy = fields.get("strategy")
         said = f"attempt{number}, {strategy}" if strategy else ""
+    if told.type in _SAID:
+        said = _SAID[told.type](fields)
     if told.type == "hhmrs_reassign":
         said += f": {_seat(fields, 'old')} to {_seat(fields, 'new')}"
     if told.type == "agent_exited":
-        said = f"status {fields.get('status')}, signal {fields.get('signal')}: {fields.get('cause')}"
+        by = "status" if fields.get("status") is not None else "signal"
+        said = f"{by} {fields.get(by)}: {fields.get('cause')}"
     why = next((str(fields[name]) for name in _TELLING if fields.get(name)), "")
     return ": ".join(part for part in (said, why) if part)
 
 
 def _seat(fields: Mapping[str, Any], which: str) -> str:
-    profile, model = fields.get(f"{which}_profile"), fields.get(f"{which}_model")
+    before = f"{which}_" if which else ""
+    profile, model = fields.get(f"{before}profile"), fields.get(f"{before}model")
     return f"{profile}:{model}" if model else str(profile)
 
 
@@ -164,6 +192,20 @@ def _evidence(case: Case) -> Iterable[str]:
                     yield f"{line(name)}: {line(str(value), _FIELD)}"
         elif told.type in ("agent_attempt_failed", "hhmrs_recovered") and _words(told):
             yield f"{line(told.at)}: {line(_words(told))}"
+
+
+def _last_words(case: Case) -> str:
+    """What it printed before it ended, each text once, the newest last."""
+    ends: dict[str, list[Told]] = {}
+    for told in case.events:
+        said = told.fields.get("said")
+        if told.type == "agent_exited" and isinstance(said, list | tuple):
+            ends.setdefault("\n".join(map(str, said)), []).append(told)
+    parts = []
+    for text, times in list(ends.items())[-_QUOTED:]:
+        when = line(times[-1].at) + (f", and {len(times) - 1} x before" if len(times) > 1 else "")
+        parts.append(f"\n\nLast words before its end at {when}:\n{fenced(text, _SAYS, newest=True)}")
+    return "".join(parts)
 
 
 def _cause(case: Case) -> str:

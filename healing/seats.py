@@ -59,6 +59,10 @@ def target(s: AgentState, spec: AgentSpec, to: str | None) -> Target | str:
         if len(spec.seats) > 1:
             return Target((s.seat + 1) % len(spec.seats))
         return Target(s.seat) if s.hand else "it has no alternates; name a profile (--to PROFILE[:MODEL])"
+    # Seats that differ only in command or environment have one name: it means the next of them.
+    alike = [number for number, seat in enumerate(spec.seats) if to == seat.label]
+    if len(alike) > 1:
+        return Target(next((number for number in alike if number > s.seat), alike[0]))
     for number, seat in enumerate(spec.seats):
         if to in (seat.label, seat.profile.name):
             return Target(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -49,16 +50,22 @@ class Desk:
             if event.type == "operator_outcome" and letter in self._out:
                 one = self._out.pop(letter)
                 ok = bool(event.data.get("ok"))
-                told.append(
-                    Answer(ok, _line(fleet.agent(one.agent), one.order, ok, event.data.get("message", "")))
-                )
+                said = event.data.get("message", "")
+                if ok and one.order == "heal":  # its own words go agent by agent, over many lines
+                    said = _looked_at(fleet)
+                told.append(Answer(ok, _line(fleet.agent(one.agent), one.order, ok, said)))
         for one in [one for one in self._out.values() if now - one.at > PATIENCE]:
             del self._out[one.letter]
             told.append(Answer(None, f"{fleet.title(one.agent) or 'fleet'}: {one.order} is not answered yet"))
         return told
 
 
+def _looked_at(fleet: Fleet) -> str:
+    found = Counter(agent.phase.value for agent in fleet.agents)
+    return "looked at all: " + ", ".join(f"{number} {phase}" for phase, number in found.most_common())
+
+
 def _line(agent: Agent | None, order: str, ok: bool, message: object) -> str:
     said = clean(message, 160)
     who = agent.title if agent is not None else "fleet"
-    return f"{who}: {order} {'done' if ok else 'refused'}" + (f": {said}" if said else "")
+    return f"{who}: {order} {'done' if ok else 'failed'}" + (f": {said}" if said else "")

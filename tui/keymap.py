@@ -143,7 +143,7 @@ KEYS: tuple[Key, ...] = (
     _order("p", "pause", "pause", "hands off: it runs on, nobody heals it; again to unpause", 8),
     _order("s", "stop", "stop", "end the agent's process tree and leave it ended", 9),
     _order("S", "start", "start", "start a stopped or finished agent", None),
-    _order("c", "clear", "clear", "close its escalation and refill its budgets", 9),
+    _order("c", "clear", "clear", "close its escalation, refill its budgets, start it if it has ended", 9),
     _order("H", "heal", "heal now", "one detection and healing pass over the fleet, at once", None),
     Key(
         "talk.attach",

@@ -17,6 +17,8 @@ from .looks import age, clean
 
 RESTARTING = frozenset({"resume", "restart", "reassign"})
 FLEET_WIDE = frozenset({"heal"})
+_STAYS = frozenset({Phase.PAUSED, Phase.STOPPED, Phase.DONE})
+"""Phases that a clear does not end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def _restart_steps(
     last = {
         "resume": f"{number} from {_anchor(state)}, on {agent.seat}",
         "restart": f"{number} afresh with a handoff, on {agent.seat}",
-        "reassign": f"{number} with a handoff, on the seat chosen below",
+        "reassign": f"{number} with a handoff, on {_where(agent, spec)}",
     }[order]
     return (
         "snapshot its workspace; nothing in it is deleted or reset",
@@ -155,6 +157,11 @@ def _restart_steps(
         last,
         f"recovered only on fresh progress within {prove}; spends no budget",
     )
+
+
+def _where(agent: Agent, spec: AgentSpec | None) -> str:
+    choices = _seats(agent, spec) if spec is not None and len(spec.seats) > 1 else ()
+    return choices[0].label if len(choices) == 1 else "the seat chosen below"
 
 
 def _anchor(state: AgentState | None) -> str:
@@ -169,6 +176,7 @@ def _anchor(state: AgentState | None) -> str:
 
 def _plain_steps(order: str, agent: Agent, spec: AgentSpec | None) -> tuple[str, ...]:
     pid = f" (pid {agent.pid})" if agent.pid else ""
+    number = agent.attempt + 1
     grace = age(spec.policy.kill_grace) if spec else "a grace period"
     told: dict[str, tuple[str, ...]] = {
         "nudge": (f"typed into its pane{pid} as one paste, then Enter:",),
@@ -187,8 +195,14 @@ def _plain_steps(order: str, agent: Agent, spec: AgentSpec | None) -> tuple[str,
             f"end its process tree{pid}: TERM, {grace}, KILL",
             "it stays ended until you start it",
         ),
-        "start": (f"start attempt {agent.attempt + 1} on {agent.seat}",),
-        "clear": ("close its incident and remove the marker file", "refill its restart and reassign budgets"),
+        "start": (
+            f"start attempt {number} on {agent.seat}, with what its open task has left so far, if any",
+        ),
+        "clear": (
+            "close its incident and remove the marker file",
+            "refill its restart and reassign budgets",
+            *(() if agent.pid or agent.phase in _STAYS else (f"start attempt {number}: it is not running",)),
+        ),
         "send": _send_steps(agent, pid),
         "submit": ("queued for it; it is handed over when it is free:",),
     }
@@ -213,12 +227,13 @@ def _choices(order: str, agent: Agent | None, spec: AgentSpec | None, text: str)
 
 
 def _seats(agent: Agent, spec: AgentSpec) -> tuple[Choice, ...]:
-    """The next seat of the round first, then the others."""
+    """The next seat of the round first, then the others. Seats that differ only in command or environment
+    have one name, by which they are reached in turn."""
     labels = [seat.label for seat in spec.seats]
     here = labels.index(agent.seat) if agent.seat in labels else 0
-    round_trip = [labels[(here + step) % len(labels)] for step in range(1, len(labels))]
-    first, *rest = round_trip
+    first, *rest = [labels[(here + step) % len(labels)] for step in range(1, len(labels))]
+    others = [label for label in dict.fromkeys(rest) if label not in (first, agent.seat)]
     return (
         Choice(f"{first}  (next in turn)", {"to": first}),
-        *(Choice(label, {"to": label}) for label in rest),
+        *(Choice(label, {"to": label}) for label in others),
     )

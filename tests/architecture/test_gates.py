@@ -16,7 +16,7 @@ ONE_FILE_EACH = {
     "tmux": "libtmux",
     "processes": "psutil",
     "workspaces": "watchdog.events",
-    "ledger": "sqlite3",
+    "ledger_connection": "sqlite3",
 }
 
 

@@ -8,9 +8,8 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,38 +24,7 @@ from hhmrs.controller.ledger_errors import (
 from hhmrs.controller.ledger_file import set_aside
 from hhmrs.controller.ports import Row
 from hhmrs.healing.agent import Happening
-
-T0 = 1_795_255_200.0  # 2026-11-21T10:00:00Z
-PARENTS = {"arch": None, "code": "arch", "prog": "code"}
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    book = SqliteLedger(path, run_id="run-1", parents=PARENTS)
-    yield book
-    book.close()
-
-
-@pytest.fixture
-def reader(path: Path) -> Iterator[LedgerReader]:
-    reading = LedgerReader(path)
-    yield reading
-    reading.close()
-
-
-def happened(
-    kind: str, at: float = 0.0, agent: str = "code", incident: str | None = None, **fields: Any
-) -> Happening:
-    return Happening(kind, agent, T0 + at, incident, fields)
-
-
-def row(*happenings: Happening, agent: str = "code", key: str | None = None, **state: Any) -> Row:
-    return Row(agent, {"id": agent, "phase": "working", **state}, happenings, key)
+from hhmrs.tests.contracts.rows import T0, happened, row
 
 
 def until(condition: Callable[[], object], deadline: float = 10.0) -> None:

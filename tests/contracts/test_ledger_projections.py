@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +11,7 @@ from hhmrs.controller.ledger import LedgerReader, SqliteLedger
 from hhmrs.controller.ledger_errors import LedgerError
 from hhmrs.controller.ledger_schema import PROJECTIONS
 from hhmrs.controller.ports import Row
-from hhmrs.healing.agent import Happening
-
-T0 = 1_795_255_200.0  # 2026-11-21T10:00:00Z
-PARENTS = {"arch": None, "code": "arch", "prog": "code"}
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    book = SqliteLedger(path, run_id="run-1", parents=PARENTS)
-    yield book
-    book.close()
-
-
-@pytest.fixture
-def reader(path: Path) -> Iterator[LedgerReader]:
-    reading = LedgerReader(path)
-    yield reading
-    reading.close()
-
-
-def happened(
-    kind: str, at: float = 0.0, agent: str = "code", incident: str | None = None, **fields: Any
-) -> Happening:
-    return Happening(kind, agent, T0 + at, incident, fields)
-
-
-def row(*happenings: Happening, agent: str = "code", key: str | None = None, **state: Any) -> Row:
-    return Row(agent, {"id": agent, "phase": "working", **state}, happenings, key)
+from hhmrs.tests.contracts.rows import PARENTS, T0, happened, row
 
 
 def story() -> list[Row]:

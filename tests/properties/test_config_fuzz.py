@@ -58,9 +58,14 @@ def file() -> Iterator[Path]:
 def loads_or_says_where(file: Path, raw: bytes) -> FleetSpec | None:
     file.write_bytes(raw)
     try:
-        return load_fleet(file)
+        fleet = load_fleet(file)
     except ConfigError as error:
         problems = error.problems
+    else:
+        assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", fleet.fleet)
+        assert fleet.agents, "a fleet without agents is a problem"
+        assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", agent) for agent in fleet.agents)
+        return fleet
     assert problems
     assert list(problems) == sorted(set(problems))
     lines = sum(map(raw.count, (b"\n", b"\r", b"\xc2\x85", b"\xe2\x80"))) + 2
@@ -79,12 +84,15 @@ def test_the_file_that_is_mutated_is_valid(file: Path) -> None:
 
 @given(raw=st.binary(max_size=300))
 def test_any_bytes(file: Path, raw: bytes) -> None:
-    loads_or_says_where(file, raw)
+    spec = loads_or_says_where(file, raw)
+    assert spec is None or b"agents" in raw
 
 
 @given(parts=st.lists(st.sampled_from(PIECES), max_size=60))
 def test_yaml_like_text(file: Path, parts: list[str]) -> None:
-    loads_or_says_where(file, "".join(parts).encode("utf-8", "surrogatepass"))
+    text = "".join(parts)
+    spec = loads_or_says_where(file, text.encode("utf-8", "surrogatepass"))
+    assert spec is None or "agents" in text
 
 
 @st.composite
@@ -126,7 +134,11 @@ def test_any_value_under_any_key(file: Path, key: str, value: object) -> None:
     document: dict[str, object] = {"fleet": "f", "agents": {"a": agent}}
     if key in TOP:
         document[key] = value
-    loads_or_says_where(file, yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "surrogatepass"))
+    raw = yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "surrogatepass")
+    spec = loads_or_says_where(file, raw)
+    if spec is not None:
+        assert {agent.rpartition("-")[0] or agent for agent in spec.agents} == {"a"}
+        assert key != "fleet" or spec.fleet == value
 
 
 @given(text=st.text())

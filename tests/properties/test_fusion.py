@@ -269,6 +269,8 @@ def test_who_rests_is_never_timed_out_and_the_finding_is_what_decide_does(
     for now in (bench.now, bench.now + after):
         _agrees(bench.state, spec, now)
     bench.wait(after)
+    at = due(bench.state, spec)
+    assert at is None or at > bench.now, "all that was due was done"
 
 
 def _agrees(s: AgentState, spec: AgentSpec, now: float) -> None:

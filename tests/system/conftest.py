@@ -19,6 +19,7 @@ import pytest
 from hhmrs.controller.ports import Identity
 from hhmrs.controller.processes import ProcessTable, identify
 from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.workspaces import Workspaces
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
@@ -122,15 +123,14 @@ def tag() -> str:
 
 @pytest.fixture
 def start(tag: str) -> Iterator[Callable[..., Identity]]:
-    """Start a process that carries the tag (`env`: more variables); it and all below it are ended."""
+    """Start a process that carries the tag, if `tagged` (`env`: more variables); it and all below it, and all
+    that carry the tag, are ended."""
     started = []
 
-    def run(*argv: str, **env: str) -> Identity:
+    def run(*argv: str, tagged: bool = True, **env: str) -> Identity:
+        token = {"HHMRS_TOKEN": tag} if tagged else {}
         child = subprocess.Popen(
-            argv,
-            env={**os.environ, "HHMRS_TOKEN": tag, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            argv, env={**os.environ, **token, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         started.append(child)
         who = identify(child.pid)
@@ -138,9 +138,11 @@ def start(tag: str) -> Iterator[Callable[..., Identity]]:
         return who
 
     yield run
-    ProcessTable().end_tagged(tag, grace=0.0)
+    table = ProcessTable()
+    table.end_tagged(tag, grace=0.0)
     for child in started:
-        child.kill()
+        if who := identify(child.pid):
+            table.end_tree(who, grace=0.0, tag=tag)
         child.wait(10)
 
 
@@ -157,3 +159,16 @@ def own_limits() -> list[str]:
     if tried.returncode:
         pytest.skip("this system does not let us have limits of our own")
     return words
+
+
+@pytest.fixture
+def told() -> list[tuple[str, str]]:
+    """What `watched` has said: (agent, path), the newest last."""
+    return []
+
+
+@pytest.fixture
+def watched(told: list[tuple[str, str]]) -> Iterator[Workspaces]:
+    watched = Workspaces(lambda agent, path, _: told.append((agent, path)), settle=0.02)
+    yield watched
+    watched.stop()

@@ -127,10 +127,12 @@ def test_an_address_elsewhere_is_a_provider_at_the_common_port_too(
             pytest.skip("this host has no address but loopback")
     port, table = provider.getsockname()[1], ProcessTable()
     monkeypatch.setattr(connections, "HTTPS", port)
-    who = client(start, port, host)
-    taken, _ = provider.accept()
-    with taken:
-        wait_until(lambda: asked(table, who, port) == {"a": port})
+    near, far = client(start, port, "127.0.0.1"), client(start, port, host)
+    taken = [provider.accept()[0] for _ in (near, far)]
+    wait_until(lambda: asked(table, far, port) == {"a": port})
+    assert asked(table, near, port) == {}, "the port alone makes no provider"
+    for one in taken:
+        one.close()
 
 
 def test_without_proc_nobody_can_tell(start: Start, provider: socket.socket) -> None:

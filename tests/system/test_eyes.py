@@ -145,9 +145,9 @@ async def test_what_is_written_past_the_terminal_is_found_by_the_next_listing(
     observer._watched["a1"].since -= 60.0
     await asyncio.to_thread(sight.terminals.paste, "a1", "", enter=True)
     written = sight.clock.now()
-    observer._sweep_soon(0.0)
+    observer._agenda.list_soon(0.0)
     while "unheard" not in sight.text():
-        observer._sweep_soon(0.0)
+        observer._agenda.list_soon(0.0)
         await asyncio.sleep(0.05)
     assert written - 2.0 <= sight.of(OutputSeen)[-1].at <= sight.clock.now()
 
@@ -195,7 +195,7 @@ async def test_an_allowance_is_shared_out_and_goes_to_what_matters_then_to_the_l
     await eventually(lambda: all(w.first is not None for w in observer._watched.values()))
     looks._held = 2.0
     observer._looker._not_before = 0.0
-    observer._wake.set()
+    observer._agenda.wake()
     await eventually(lambda: "on" in sight.text("a2") and "on" in sight.text("a0"))
     assert "on" not in sight.text("a1") + sight.text("a3")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 from hhmrs.config.paths import StateDir
 from hhmrs.controller.launching import launcher_words, read_report
-from hhmrs.controller.ports import PaneView
+from hhmrs.controller.ports import Identity, PaneView
+from hhmrs.controller.process_table import TICK, boot, read_row
+from hhmrs.controller.processes import identify
 from hhmrs.controller.tmux import TmuxTerminals
 
 CODES = (0, 1, 2, 3, 125, 126, 127, 128, 129, 137, 143, 200, 254, 255)
@@ -115,3 +118,69 @@ def test_something_else_in_the_place_of_a_report_is_no_report(state: StateDir, k
             b"\xff\x00" * 9000 if kind == "noise" else "attempt \N{SUPERSCRIPT TWO}\nexit x".encode()
         )
     assert read_report(state, "a") is None
+
+
+LETS_GO = """
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execve("/bin/sleep", ["sleep", "60"], {})
+    os._exit(0)
+os.wait()
+print("let go", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_its_command_lets_go_is_known_while_it_lives_and_when_it_has_ended(
+    state: StateDir, python: str, wait_until: Callable[..., None]
+) -> None:
+    words = launcher_words(state, "a", 1, "f:a", [python, "-c", LETS_GO], {})
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"let go\n"
+        wait_until(lambda: [Path(f"/proc/{x.pid}/comm").read_text() for x in _strays(state)] == ["sleep\n"])
+        (who,) = _strays(state)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(20)
+    try:
+        assert _strays(state) == [who], "nobody is its parent any more"
+    finally:
+        os.kill(who.pid, signal.SIGKILL)
+    wait_until(lambda: _strays(state) == [])
+
+
+def test_whoever_got_the_number_of_what_was_let_go_is_no_stray(state: StateDir) -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    ticks = round((read_row(me.pid) or pytest.fail("we are not there")).started / TICK)
+    (state.path / "runs").mkdir()
+    for told, strays in ((ticks, [me]), (ticks - 1, []), ("", [])):
+        head = f"attempt 1\npid 1\nstarted 1\nboot {boot()}\n"
+        (state.path / "runs" / "a").write_text(f"{head}left {me.pid} {told}\nexit 0\n")
+        assert _strays(state) == strays
+    (state.path / "runs" / "a").write_text(f"attempt 1\npid 1\nstarted 1\nboot 1\nleft {me.pid} {ticks}\n")
+    assert _strays(state) == [], "that was before the host was started anew"
+
+
+def test_the_dead_that_were_let_go_are_buried(state: StateDir, python: str) -> None:
+    """Else an agent that lets go of many would fill the table."""
+    words = launcher_words(state, "a", 1, "f:a", [python, "-c", LETS_GO.replace("60", "0")], {})
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"let go\n"
+        report = read_report(state, "a")
+        assert report is not None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        end = time.monotonic() + 20
+        while children.read_text().split() != [str(report.pid)]:
+            assert time.monotonic() < end, "only the command is left"
+        process.communicate(timeout=20)
+
+
+def _strays(state: StateDir) -> list[Identity]:
+    report = read_report(state, "a")
+    assert report is not None
+    return report.strays(identify)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,27 +27,6 @@ def tag() -> str:
 @pytest.fixture
 def table() -> ProcessTable:
     return ProcessTable()
-
-
-@pytest.fixture
-def start(tag: str, table: ProcessTable) -> Iterator[Callable[..., Identity]]:
-    """Start a child; whatever carries the test's tag is ended afterwards."""
-    started = []
-
-    def run(*argv: str, tagged: bool = True) -> Identity:
-        env = {**os.environ, **({"HHMRS_TOKEN": tag} if tagged else {})}
-        child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        started.append(child)
-        who = identify(child.pid)
-        assert who is not None
-        return who
-
-    yield run
-    for child in started:
-        who = identify(child.pid)
-        if who:
-            table.end_tree(who, grace=0.0, tag=tag)
-        child.wait(10)
 
 
 def stat(pid: int) -> list[str]:

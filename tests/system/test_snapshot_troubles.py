@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -373,3 +374,26 @@ def test_few_changes_among_many_files_cost_two_gits_and_their_own_bytes(
     assert snaps.take("worker", work).changed == ("d0/f0", "d3/f10", "d6/new")
     assert sorted(reads) == [b"f0", b"f10", b"new"]
     assert calls == ["ls-files", "fast-import"]
+
+
+def test_a_large_workspace_gets_the_time_it_takes(
+    snaps: Snapshots, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is never saved: what was begun is cut off, and begun anew the next time."""
+    given: list[float] = []
+
+    def timed(args: list[str], *, timeout: float, **more: Any) -> bytes:
+        if "fast-import" in args:
+            given.append(timeout)
+        return git(args, timeout=timeout, **more)
+
+    monkeypatch.setattr(snapshots, "git", lambda args, **more: timed(args, **({"timeout": 30.0} | more)))
+    monkeypatch.setattr(snapshots, "PACE", 100_000)
+    (work / "small").write_text("x")
+    snaps.take("worker", work)
+    (work / "large").write_bytes(bytes(3_000_000))
+    with (work / "beyond").open("wb") as file:
+        file.truncate(1 << 40)
+    snaps.take("worker", work, Limits(4_000_000, 10_000_000))
+    assert given[0] == pytest.approx(60, abs=1)
+    assert given[1] == pytest.approx(90, abs=1), "and none for what is left out"

@@ -203,6 +203,17 @@ def test_an_attempt_starts_on_an_empty_pane(
     assert (first.attempt, second.attempt) == (1, 2)
 
 
+def test_a_line_that_the_pane_has_wrapped_is_read_as_one(
+    terminals: TmuxTerminals, tmp_path: Path, environment: dict[str, str], wait_until: Callable[..., None]
+) -> None:
+    """Else half of a secret would stand on a line of its own, where nothing tells that it is one."""
+    long = "using sk-" + "0123456789" * 60
+    terminals.respawn("a1", ["sh", "-c", f"echo {long}; echo end; sleep 60"], str(tmp_path), environment, 1)
+    wait_until(lambda: "end" in terminals.capture("a1"))
+    assert [line for line in terminals.capture("a1", history=100) if line] == [long, "end"]
+    assert max(map(len, terminals.capture("a1"))) < len(long)  # what is shown is as wide as the pane
+
+
 def test_panes_of_the_hub_and_of_people_are_not_ours(
     terminals: TmuxTerminals, tmux_socket: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -375,8 +386,16 @@ def test_several_threads_may_find_the_server_gone_at_once(terminals: TmuxTermina
     # Asked in its first milliseconds, a server has not yet read in its configuration whose it is.
     for _ in range(6):
         terminals.kill_server()
+        assert terminals.server_pid() is None
+
+        def ensured(_: int) -> int | None:
+            terminals.ensure()
+            return terminals.server_pid()
+
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: terminals.ensure(), range(8)))
+            found = set(pool.map(ensured, range(8)))
+        assert len(found) == 1, "one server for all of them"
+        assert None not in found
 
 
 def test_ensure_twice_keeps_the_server_and_kill_server_removes_it(

@@ -222,7 +222,7 @@ async def test_a_recovery_is_confirmed_then_sent_then_answered(scripted: Any) ->
         await h.press("r", "enter")
         await h.until(lambda: scripted.orders == [("restart", "programmer-01", {})])
         scripted.answer(False, "a recovery is just being carried out")
-        await h.until(lambda: "restart refused: a recovery is just being" in h.toasts())
+        await h.until(lambda: "restart failed: a recovery is just being" in h.toasts())
 
 
 async def test_a_nudge_shows_the_very_text(scripted: Any) -> None:

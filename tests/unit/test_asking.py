@@ -10,47 +10,28 @@ import pytest
 from hhmrs.config.fleet import AgentSpec
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
-from hhmrs.healing.agent import AgentState, Happening, Phase, Stage, Strategy
+from hhmrs.healing.agent import Phase, Stage, Strategy
 from hhmrs.healing.asking import open_question
 from hhmrs.healing.bounds import worst_case
-from hhmrs.healing.codec import dump_state, load_state
-from hhmrs.healing.decide import decide, due
-from hhmrs.healing.evolve import evolve
 from hhmrs.healing.explain import explain
-from hhmrs.healing.transitions import Change, first_state
+from hhmrs.tests.unit.desk import Desk
 
 MakeSpec = Callable[..., AgentSpec]
 NOW = 1_000_000.0
 WITHIN = 20.0
 
 
-class Child:
-    """An agent at work below `boss` and `chief`; what the brain asked for and wrote down is kept."""
+class Child(Desk):
+    """An agent at work below `boss` and `chief`, in a world that does nothing of what is asked."""
 
     def __init__(self, spec: AgentSpec, deciders: tuple[str, ...] = ("boss", "chief")) -> None:
-        self.spec = spec
-        self.now = NOW
-        self.state: AgentState = first_state(spec, NOW).state
-        self.happened: list[Happening] = []
-        self.asked: list[a.Action] = []
+        super().__init__(spec, NOW)
         self.see(e.ProcessStarted, 1, 7, 1.0, "%1")
         self.see(e.BeatReceived, "executing")
         self.see(e.DecidersKnown, deciders)
 
-    def see(self, kind: Callable[..., e.Evidence], *args: Any, **named: Any) -> None:
-        self._take(evolve(self.state, kind(self.spec.id, self.now, *args, **named), self.spec))
-
-    def look(self, after: float = 0.0) -> None:
-        """Let `after` seconds pass, with whatever falls due meanwhile."""
-        until = self.now + after
-        for _ in range(40):
-            at = due(self.state, self.spec)
-            if at is None or at > until:
-                self.now = until
-                return
-            self.now = max(self.now, at)
-            self._take(decide(self.state, self.spec, self.now))
-        pytest.fail(f"it does not settle: {self.state}")
+    def answer(self, action: a.Action) -> None:
+        """It is left to the test."""
 
     def crash(self) -> None:
         self.see(e.ProcessExited, self.state.attempt, 1, None)
@@ -72,21 +53,12 @@ class Child:
         self.see(e.ProcessStarted, self.state.attempt, 8, 2.0, "%1")
         self.crash()
 
-    def events(self, type: str) -> list[dict[str, object]]:
-        return [h.fields for h in self.happened if h.type == type]
-
     def alerts(self) -> list[a.AlertAncestor]:
-        return [x for x in self.asked if isinstance(x, a.AlertAncestor)]
+        return [x for x in self.actions if isinstance(x, a.AlertAncestor)]
 
     def strategies(self) -> list[str]:
         incident = self.state.incident
         return [attempt.strategy.value for attempt in incident.attempts] if incident else []
-
-    def _take(self, change: Change) -> None:
-        self.state = change.state
-        self.happened += change.happenings
-        self.asked += change.actions
-        assert load_state(dump_state(self.state)) == self.state
 
 
 @pytest.fixture
@@ -106,10 +78,10 @@ def test_the_parent_is_asked_and_nothing_is_done_meanwhile(child: Child) -> None
     assert alert.otherwise == "resume"
     assert alert.until == NOW + WITHIN
     child.look(WITHIN - 1)
-    assert child.asked == [alert]
+    assert child.actions == [alert]
     assert child.state.recovery is None
     assert child.state.phase is Phase.EXITED
-    assert [x["decider"] for x in child.events("agent_decider_asked")] == ["boss"]
+    assert [x["decider"] for x in child.told("agent_decider_asked")] == ["boss"]
 
 
 def test_what_the_parent_chose_is_done_with_a_reason_that_names_it(child: Child) -> None:
@@ -121,10 +93,10 @@ def test_what_the_parent_chose_is_done_with_a_reason_that_names_it(child: Child)
     assert child.state.restarts == 1, "what it asks for spends the budget"
     child.see(e.StepFinished, recovery.key, True)
     child.look()
-    (restart,) = child.events("hhmrs_restart")
+    (restart,) = child.told("hhmrs_restart")
     assert "chosen by boss" in str(restart["reason"])
     assert restart["decided_by"] == "boss"
-    assert child.events("agent_decided") == [{"by": "boss", "strategy": "restart", "n": 1}]
+    assert child.told("agent_decided") == [{"by": "boss", "strategy": "restart", "n": 1}]
 
 
 def test_past_the_deadline_the_policy_decides(child: Child) -> None:
@@ -133,11 +105,11 @@ def test_past_the_deadline_the_policy_decides(child: Child) -> None:
     assert child.state.recovery is not None
     assert child.state.recovery.strategy is Strategy.RESUME
     assert child.state.recovery.by == ""
-    (silent,) = child.events("agent_decider_silent")
+    (silent,) = child.told("agent_decider_silent")
     assert silent["why"] == "boss gave no answer within 20 s"
     child.see(e.Decided, "worker-i1", "escalate", "boss")
     child.look()
-    assert [x["why"] for x in child.events("agent_decision_refused")] == ["it was decided already"]
+    assert [x["why"] for x in child.told("agent_decision_refused")] == ["it was decided already"]
     assert child.state.phase is Phase.RECOVERING
 
 
@@ -152,7 +124,7 @@ def test_each_step_is_asked_about_and_level_two_is_the_grandparents(make_spec: M
     child.decide("reassign", by="chief")
     child.look(1)
     assert child.strategies() == ["restart", "reassign"]
-    (risen,) = child.events("hhmrs_escalation")
+    (risen,) = child.told("hhmrs_escalation")
     assert (risen["level_from"], risen["level_to"], risen["reason"]) == (1, 2, "reassign chosen by chief")
 
 
@@ -171,7 +143,7 @@ def test_with_nobody_to_ask_the_policy_decides_at_once(make_spec: MakeSpec) -> N
     child.crash()
     assert child.alerts() == []
     assert child.state.recovery is not None
-    (silent,) = child.events("agent_decider_silent")
+    (silent,) = child.told("agent_decider_silent")
     assert silent["why"] == "no ancestor of it can answer now"
 
 
@@ -193,7 +165,7 @@ def test_a_question_is_passed_on_when_who_was_asked_falls_and_the_deadline_stays
 def test_a_strategy_that_is_not_possible_is_refused_and_the_policys_way_goes_on(child: Child) -> None:
     child.crash()
     child.decide("nudge")
-    (refused,) = child.events("agent_decision_refused")
+    (refused,) = child.told("agent_decision_refused")
     assert refused == {"by": "boss", "strategy": "nudge", "why": "nudge is not in the ladder of cause crash"}
     assert child.state.recovery is not None
     assert child.state.recovery.strategy is Strategy.RESUME
@@ -204,9 +176,9 @@ def test_a_parent_may_call_a_person(child: Child) -> None:
     child.crash()
     child.decide("escalate")
     assert child.state.phase is Phase.ESCALATED
-    (failure,) = child.events("hhmrs_failure")
+    (failure,) = child.told("hhmrs_failure")
     assert "escalate chosen by boss" in str(failure["reason"])
-    assert [x["level_to"] for x in child.events("hhmrs_escalation")] == [3]
+    assert [x["level_to"] for x in child.told("hhmrs_escalation")] == [3]
 
 
 def test_when_every_budget_is_spent_nobody_is_asked(make_spec: MakeSpec) -> None:
@@ -223,7 +195,7 @@ def test_budgets_bind_the_parent_too(make_spec: MakeSpec) -> None:
     child.fail_again()
     assert child.alerts()[-1].options == ("reassign", "escalate")
     child.decide("restart", by="chief")
-    assert "restarts are spent" in str(child.events("agent_decision_refused")[0]["why"])
+    assert "restarts are spent" in str(child.told("agent_decision_refused")[0]["why"])
     child.look(10)
     assert child.state.restarts == 1
     assert child.state.recovery is not None
@@ -240,7 +212,7 @@ def test_what_dies_young_again_and_again_is_not_tried_once_more(make_spec: MakeS
         child.fail_again()
     assert child.alerts()[-1].options == ("reassign", "escalate")
     child.decide("restart")
-    assert "died in under 30 s" in str(child.events("agent_decision_refused")[0]["why"])
+    assert "died in under 30 s" in str(child.told("agent_decision_refused")[0]["why"])
     child.look(0.01)
     assert child.state.recovery is not None
     assert child.state.recovery.strategy is Strategy.REASSIGN
@@ -252,15 +224,15 @@ def test_a_letter_that_comes_twice_is_one_decision(child: Child) -> None:
     for _ in range(2):
         child.see(e.Decided, child.state.incident.id, "restart", "boss")
     child.look()
-    assert len(child.events("agent_decided")) == 1
-    assert len(child.events("agent_decision_refused")) == 1
-    assert sum(isinstance(x, a.ClearGround) for x in child.asked) == 1
+    assert len(child.told("agent_decided")) == 1
+    assert len(child.told("agent_decision_refused")) == 1
+    assert sum(isinstance(x, a.ClearGround) for x in child.actions) == 1
 
 
 def test_about_an_incident_that_is_over_nothing_is_decided(child: Child) -> None:
     child.crash()
     child.see(e.Decided, "worker-i7", "restart", "boss")
-    assert child.events("agent_decision_refused")[0]["why"] == "that incident is over"
+    assert child.told("agent_decision_refused")[0]["why"] == "that incident is over"
     assert open_question(child.state) is not None
 
 
@@ -270,7 +242,7 @@ def test_with_the_policy_as_decider_an_answer_nobody_asked_for_is_refused(make_s
     assert child.alerts() == []
     assert child.state.recovery is not None
     child.see(e.Decided, "worker-i1", "escalate", "boss")
-    assert child.events("agent_decision_refused")[0]["why"] == "its step is the policy's to decide"
+    assert child.told("agent_decision_refused")[0]["why"] == "its step is the policy's to decide"
 
 
 def test_a_silent_child_that_comes_back_by_itself_needs_no_answer(child: Child) -> None:
@@ -302,7 +274,7 @@ def test_while_a_person_is_attached_nothing_is_decided(child: Child) -> None:
     child.see(e.PersonPresent, False)
     child.look()
     assert child.strategies() == ["nudge"]
-    assert child.events("hhmrs_nudge")[0]["reason"] == child.events("agent_incident")[0]["detail"]
+    assert child.told("hhmrs_nudge")[0]["reason"] == child.told("agent_incident")[0]["detail"]
 
 
 def test_an_alert_that_could_not_be_delivered_leaves_it_to_the_policy(child: Child) -> None:
@@ -310,7 +282,7 @@ def test_an_alert_that_could_not_be_delivered_leaves_it_to_the_policy(child: Chi
     child.see(e.StepFinished, child.alerts()[0].key, False, "the disk is full")
     child.look()
     assert child.state.recovery is not None
-    assert "the disk is full" in str(child.events("agent_decider_silent")[0]["why"])
+    assert "the disk is full" in str(child.told("agent_decider_silent")[0]["why"])
 
 
 def test_an_answer_is_for_its_own_step_alone(make_spec: MakeSpec) -> None:
@@ -343,10 +315,10 @@ def test_our_own_sleep_is_not_taken_from_the_time_to_answer(child: Child) -> Non
 def test_an_order_by_hand_to_decide_is_a_manual_recovery_of_that_incident(child: Child) -> None:
     child.crash()
     child.see(e.Ordered, "decide", "o1", "me", {"incident": "worker-i9", "strategy": "restart"})
-    (told,) = child.events("operator_outcome")
+    (told,) = child.told("operator_outcome")
     assert (told["ok"], told["letter"]) == (False, "o1")
     child.see(e.Ordered, "decide", "o2", "me", {"incident": "worker-i1", "strategy": "dance"})
-    assert child.events("operator_outcome")[1]["ok"] is False
+    assert child.told("operator_outcome")[1]["ok"] is False
     child.see(e.Ordered, "decide", "o3", "me", {"incident": "worker-i1", "strategy": "restart"})
     child.look()
     assert child.state.recovery is not None

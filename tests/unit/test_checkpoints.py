@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,6 @@ from hhmrs.controller.snapshots import Snapshot
 
 AT = "2026-11-21T10:00:00.123Z"
 COMMIT = "a" * 40
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> StateDir:
-    state = StateDir(tmp_path, "nightly")
-    state.create()
-    return state
 
 
 @pytest.fixture
@@ -149,7 +141,7 @@ def supervisor(prev: Checkpoint | None, shot: Snapshot | None, task: str = "t1")
 def test_the_supervisor_carries_forward_what_the_agent_said() -> None:
     after = supervisor(said(1, "a"), Snapshot(COMMIT, ("g",)))
     assert (after.completed, after.files, after.next, after.data["row"]) == (("a",), ("Grüße.py",), ("n",), 7)
-    assert after.snapshot == {"commit": COMMIT, "changed": ["g"]}
+    assert after.snapshot == {"commit": COMMIT, "changed": ["g"], "taken_at": AT}
     assert after.resumable
     assert not supervisor(said(1, "a"), Snapshot(COMMIT), task="t2").resumable
 
@@ -158,7 +150,7 @@ def test_changes_add_up_over_a_task() -> None:
     first = supervisor(None, Snapshot(COMMIT, ("b", "a")))
     second = supervisor(first, Snapshot("b" * 40, ("c",)))
     third = supervisor(second, Snapshot("b" * 40, ()))
-    assert third.snapshot == {"commit": "b" * 40, "changed": ["a", "b", "c"]}
+    assert third.snapshot == {"commit": "b" * 40, "changed": ["a", "b", "c"], "taken_at": AT}
     assert supervisor(third, None).snapshot == third.snapshot
 
 
@@ -196,4 +188,4 @@ def test_what_was_left_out_is_kept_with_the_snapshot() -> None:
     assert told.snapshot is not None
     assert told.snapshot["unsaved"] == "not in the snapshot: 1 unreadable: a"
     well = taken("", told)
-    assert well.snapshot == {"commit": COMMIT, "changed": []}
+    assert well.snapshot == {"commit": COMMIT, "changed": [], "taken_at": AT}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,48 @@ def test_agents_of_the_fleet_are_looked_for_where_they_will_run(tmp_path: Path, 
     assert set(found) == {"shellok", "shellfail", "claudeok", "codex (an alternate)warn"}
     assert "no-such-program" in found["shellfail"].what
     assert "gone" in found["shellfail"].mend
+
+
+ABROAD = """\
+fleet: f
+notify: ["json://${HOOK_HOST}/x", "json://localhost"]
+profiles:
+  other: {like: claude, env: {ANTHROPIC_AUTH_TOKEN: "${OTHER_TOKEN}"}}
+agents:
+  a: {profile: claude, alternates: [{profile: other}]}
+  b: {profile: other}
+  c: {profile: claude, env: {X: "${OWN}"}}
+"""
+
+
+def test_what_the_environment_lacks_is_told_before_the_night(
+    tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hhmrs.yaml").write_text(ABROAD)
+    fleet = load_fleet(tmp_path / "hhmrs.yaml")
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    findings = examine(machine(tmp_path, programs, fleet, OWN="mine"))
+    found = about("environment", findings)
+    assert [(one.level, one.what[:8]) for one in found] == [("warn", "agent a:"), ("fail", "agent b:")]
+    assert found[0].mend.startswith("export OTHER_TOKEN before the daemon starts")
+    assert "ANTHROPIC_AUTH_TOKEN of other needs ${OTHER_TOKEN}" in found[0].what
+    assert "Apprise is not installed" in only("notify", findings).what
+    monkeypatch.delitem(sys.modules, "apprise")
+    missing = only("notify", examine(machine(tmp_path, programs, fleet, OTHER_TOKEN="secret-token-of-mine")))
+    assert missing.level == "fail"
+    assert "entry 1 needs ${HOOK_HOST}" in missing.what
+    well = examine(machine(tmp_path, programs, fleet, OWN="1", OTHER_TOKEN="secret-of-mine", HOOK_HOST="h"))
+    assert (only("notify", well).level, about("environment", well)) == ("ok", [])
+    assert "secret-of-mine" not in str(well)
+
+
+def test_an_agent_that_cannot_start_for_want_of_a_variable_is_a_failure(
+    tmp_path: Path, programs: Path
+) -> None:
+    (tmp_path / "hhmrs.yaml").write_text(ABROAD)
+    findings = examine(machine(tmp_path, programs, load_fleet(tmp_path / "hhmrs.yaml"), OTHER_TOKEN="1"))
+    (found,) = about("environment", findings)
+    assert (found.level, "agent c: X of claude needs ${OWN}" in found.what) == ("fail", True)
 
 
 def test_low_inotify_limits_are_named_with_their_remedy(tmp_path: Path, programs: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from hhmrs.tui import cli
-from hhmrs.tui.commands import about, parsing, table
+from hhmrs.tui.commands import about, parsing, run, table
 from hhmrs.tui.commands.run import entry_of
 
 ROOT = Path(about.__file__).parents[2]
@@ -81,3 +82,11 @@ def test_the_documentation_is_the_table() -> None:
 def test_every_read_command_takes_json() -> None:
     for name in ("status", "events", "explain", "stats", "logs", "check", "rehearse", "doctor", "demo"):
         assert table.BY_NAME[name].json, name
+
+
+@pytest.mark.parametrize(("module", "name"), [run._CONFIG_ERROR, *run._PLAIN])
+def test_the_errors_that_are_told_in_plain_words_are_where_the_command_line_looks(
+    module: str, name: str
+) -> None:
+    # They are named by strings, so that a command does not load a room only to miss its errors.
+    assert issubclass(getattr(import_module(f"hhmrs.{module}"), name), Exception)

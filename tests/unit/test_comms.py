@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
 from hhmrs.controller.comms import TEXT_LIMIT, CommsLog, comms_for, comms_line
-from hhmrs.healing.agent import Happening
+from hhmrs.controller.correspondence import Correspondence
+from hhmrs.healing.agent import AgentState, Happening
 
 T0 = 1_795_255_200.123
 TITLES = {"arch": "Architect", "dir-code": "Dir-Code", "prog": "Prog-1"}
@@ -202,3 +205,22 @@ def test_a_link_is_not_followed_and_stops_nothing(tmp_path: Path) -> None:
     path.symlink_to(victim)
     CommsLog(path).write(T0, "a", "b", "CMD", "x")
     assert victim.read_text() == "mine"
+
+
+def test_titles_and_parents_are_those_of_the_fleet_file_in_force(
+    make_spec: Callable[..., AgentSpec], tmp_path: Path
+) -> None:
+    def fleet(title: str, boss: str) -> FleetSpec:
+        specs = [make_spec(boss), make_spec("prog", title=title, parent=boss)]
+        return FleetSpec(fleet="f", path=Path("/f"), policy=Policy(), profiles={},
+                         agents={spec.id: spec for spec in specs})  # fmt: skip
+
+    told = Happening("hhmrs_restart", "prog", T0, "i1", {"reason": "it exited"})
+    log = CommsLog(tmp_path / "comms.log")
+    correspondence = Correspondence(log, fleet("Old", "arch"), {"arch": AgentState("arch", alive=True)})
+    correspondence.write([told])
+    correspondence.go_by(fleet("New", "chief"))
+    correspondence.write([told])
+    before, after = (tmp_path / "comms.log").read_text(encoding="utf-8").splitlines()
+    assert ("ARCH" in before, "Old" in before) == (True, True)
+    assert ("CHIEF" in after, "New" in after) == (True, True)

@@ -7,6 +7,7 @@ import pytest
 
 from hhmrs.config.fleet import FleetSpec, Policy
 from hhmrs.config.loading import MAX_BYTES, ConfigError, Problem, find_fleet_file, load_fleet
+from hhmrs.healing.providers import provider_of
 
 CONTRACT = """\
 fleet: nightly
@@ -129,6 +130,32 @@ def test_policies_are_merged_from_the_defaults_down(tmp_path: Path) -> None:
     assert own.recovery["crash"] == ("restart",)
     assert own.recovery["killed"] == ("resume", "restart", "reassign")
     assert spec.agents["b"].policy is spec.policy or spec.agents["b"].policy == spec.policy
+
+
+def test_a_profile_like_a_built_in_one_differs_only_in_what_it_says(tmp_path: Path) -> None:
+    spec = load(
+        tmp_path,
+        "fleet: f\nagents:\n  a: {profile: claude, alternates: [{profile: zai, model: glm-5}]}\nprofiles:\n"
+        "  zai: {like: claude, env: {ANTHROPIC_BASE_URL: 'https://z'}}\n"
+        "  claude: {command: [my-claude], env: {X: '1'}}\n",
+    )
+    claude, zai = spec.profiles["claude"], spec.profiles["zai"]
+    assert zai.env == {**claude.env, "ANTHROPIC_BASE_URL": "https://z"}
+    assert (zai.command, zai.env["X"]) == (("my-claude",), "1"), "with what the file made of it"
+    assert zai.model_copy(update={"name": "claude", "env": claude.env}) == claude
+    assert "ANTHROPIC_BASE_URL" not in claude.env
+    assert {provider_of(seat) for seat in spec.agents["a"].seats} == {"anthropic", "zai"}
+
+
+def test_a_profile_is_like_a_built_in_one_and_no_other(tmp_path: Path) -> None:
+    head = "fleet: f\nagents:\n  a: {command: [x]}\nprofiles:\n"
+    found = problems(tmp_path, head + "  p: {like: cluade}\n  codex: {like: claude}\n  q: {like: p}\n")
+    known = "expected one of claude, codex, gemini, opencode, aider, shell"
+    assert found == [
+        f"5:13: profiles.p.like: 'cluade' is no built-in profile, {known}; did you mean 'claude'?",
+        "6:17: profiles.codex.like: codex is built in and like itself, expected a new name",
+        f"7:13: profiles.q.like: 'p' is no built-in profile, {known}",
+    ]
 
 
 def test_profiles_are_merged_field_by_field(tmp_path: Path) -> None:

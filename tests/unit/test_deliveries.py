@@ -15,11 +15,13 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, ScreenRule
 from hhmrs.config.paths import StateDir
+from hhmrs.controller import inbox as inbox_module
 from hhmrs.controller.checkpoints import CheckpointStore, from_supervisor
 from hhmrs.controller.clock import SteadyClock
 from hhmrs.controller.delivery import MOST, Delivered, Deliveries
 from hhmrs.controller.inbox import Inbox
-from hhmrs.controller.ports import Checkpoint
+from hhmrs.controller.ports import Checkpoint, Letter
+from hhmrs.controller.quarantine import MOST_LETTERS, quarantine
 from hhmrs.controller.screens import ScreenReader, asks
 from hhmrs.healing import evidence as e
 
@@ -93,6 +95,69 @@ def test_a_writer_that_never_pauses_does_not_keep_its_reader(post: Post) -> None
         over.set()
     assert max(len(x.letters) for x in found) <= 2 * MOST
     assert any(x.letters for x in found)
+
+
+@pytest.fixture
+def nonsense(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody writes what is no letter, and another one as soon as one was put away."""
+    put_away = quarantine
+
+    def and_another(inbox: Path, name: str, reason: str) -> str:
+        post.write("nonsense")
+        return put_away(inbox, name, reason)
+
+    monkeypatch.setattr(inbox_module, "quarantine", and_another)
+    post.write("nonsense")
+
+
+@pytest.mark.usefixtures("nonsense")
+@pytest.mark.timeout(60)
+def test_a_writer_of_nonsense_does_not_keep_its_reader(post: Post) -> None:
+    for _ in range(3):
+        found = post.collect()
+        assert found.more, "others are read first"
+        assert not found.letters
+    assert len(list((post.folder / "bad").iterdir())) <= 2 * (MOST_LETTERS + 1)
+    post.write("done", summary="all of it")
+    seen: list[e.Evidence] = []
+    while not seen:
+        seen = post.collect().evidence
+    assert isinstance(seen[0], e.DoneReceived)
+
+
+@pytest.mark.usefixtures("nonsense")
+@pytest.mark.timeout(60)
+def test_who_writes_on_when_the_agent_is_dead_does_not_keep_its_successor_waiting(post: Post) -> None:
+    for n in range(500):
+        post.write("beat", state="executing", message=str(n))
+    found = post.collect(most=None)
+    assert [x.message for x in found.evidence if isinstance(x, e.BeatReceived)] == list(map(str, range(500)))
+
+
+@pytest.mark.timeout(60)
+def test_whoever_beats_on_when_the_agent_is_dead_does_not_either(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = post.inbox.drain
+
+    def and_write_on(agent: str, attempt: int) -> list[Letter]:
+        post.write("beat", state="executing", message="late")
+        return drain(agent, attempt)
+
+    monkeypatch.setattr(post.inbox, "drain", and_write_on)
+    for n in range(500):
+        post.write("beat", state="executing", message=str(n))
+    said = [x.message for x in post.collect(most=None).evidence if isinstance(x, e.BeatReceived)]
+    assert said[:500] == list(map(str, range(500)))
+
+
+@pytest.mark.parametrize("kind", ["beat", "ask", "done"])
+def test_what_a_letter_says_is_told_without_secrets(post: Post, kind: str) -> None:
+    said = "I use API_KEY=hunter22 now"
+    post.write(kind, state="executing", message=said, question=said, options=[said], summary=said)
+    told = repr(post.collect().evidence)
+    assert "I use" in told
+    assert "hunter22" not in told
 
 
 def test_two_thousand_quick_beats_all_arrive(post: Post) -> None:

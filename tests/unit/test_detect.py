@@ -15,7 +15,7 @@ from hhmrs.healing.codec import dump_state, load_state
 from hhmrs.healing.decide import decide, due
 from hhmrs.healing.detect import Finding, judge, missed_beats
 from hhmrs.healing.evolve import evolve
-from hhmrs.healing.explain import explain
+from hhmrs.healing.explain import explain, lasting
 from hhmrs.healing.patience import KEPT, NEEDED, hard_bound, progress_due, with_pause
 from hhmrs.healing.simulate import CALM, Simulation
 from hhmrs.healing.transitions import first_state
@@ -270,3 +270,17 @@ def test_while_a_flapping_screen_asks_nobody_is_timed_out_or_healed(make_spec: M
     assert bench.state.incident is None
     bench.wait(2.0, alive=False)
     assert bench.state.phase.value == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.0, "0.0 s"),
+        (599.94, "599.9 s"),
+        (725.4, "12 min 5 s"),
+        (3599.7, "1 h 0 min"),
+        (-28920.0, "-8 h 2 min"),
+    ],
+)
+def test_a_night_is_told_in_hours(seconds: float, told: str) -> None:
+    assert lasting(seconds) == told

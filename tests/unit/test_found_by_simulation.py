@@ -8,10 +8,12 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec
 from hhmrs.healing import evidence as e
-from hhmrs.healing.agent import AgentState, Asked, Hold, Incident, Phase
+from hhmrs.healing.agent import AgentState, Asked, Happening, Hold, Incident, Phase, Shared
 from hhmrs.healing.bounds import worst_case
+from hhmrs.healing.cascade import Cascades
 from hhmrs.healing.decide import decide, due
 from hhmrs.healing.evolve import evolve
+from hhmrs.healing.providers import provider_of
 from hhmrs.healing.replacing import replace
 from hhmrs.healing.simulate import CALM, Fault, Simulation
 from hhmrs.healing.transitions import first_state
@@ -106,3 +108,25 @@ def test_who_wakes_a_daemon_says_how_long_that_one_slept(make_spec: MakeSpec, si
     supervisor.go_on(supervisor.life)
     assert [*awake, supervisor.awake] == [False, True], "a signal to a daemon that is gone wakes no other"
     assert gaps == [10.0]
+
+
+@pytest.mark.parametrize(("after", "held_back"), [(1799.0, True), (1801.0, False)])
+def test_a_cascade_of_the_future_holds_nobody_back_for_longer(
+    make_spec: MakeSpec, after: float, held_back: bool
+) -> None:
+    """Seed 11, 24 hours: the clock was set back between two daemons, and until it had caught up with the
+    beginning of the cascade, its members were held back again and again."""
+    specs = {name: make_spec(name, task_deadline=1800.0) for name in ("a", "b")}
+    guard, now = Cascades(), T0 + after
+    guard.fit(specs, specs["a"].policy)
+    scope = f"provider {provider_of(specs['a'].seats[0])}"
+    shared = Shared("cascade-1", "api_error", scope, T0 + 5000)
+    incident = Incident("i1", T0 + 5000, "exited", "api_error", "exit 1", shared=shared)
+    failed = replace(working(specs["a"]), alive=False, phase=Phase.EXITED, incident=incident)
+    guard.changed(None, failed, (), T0)
+
+    late = replace(failed, id="b", incident=replace(incident, id="i2", opened=now, shared=None))
+    fell = Happening("agent_exited", "b", now, "i2", {"cause": "api_error"})
+    told = guard.changed(working(specs["b"]), late, (fell,), now).evidence
+    assert next(type(one) for one in told if one.agent == "b") is e.CauseShared, "it is part of the cascade"
+    assert any(isinstance(one, e.HeldBack) for one in told) is held_back

@@ -183,6 +183,13 @@ SECRETS = [
 ]
 
 
+def test_what_nobody_sees_hides_nothing() -> None:
+    hidden = "\U000e0069\U000e0067\U000e006e\U000e006f\U000e0072\U000e0065"
+    text = write(tail=[f"pass\u200bword=hun\u2060ter22 go on{hidden}"], cause=f"why{hidden}\ufeff")
+    assert "hunter22" not in text
+    assert not [char for char in text if not (char.isprintable() or char == "\n")]
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 def test_known_shapes_of_secrets_are_masked(secret: str) -> None:
     text = write(
@@ -201,10 +208,35 @@ def test_known_shapes_of_secrets_are_masked(secret: str) -> None:
         ("export DB_TOKEN='zxcvbnm1'", "zxcvbnm1"),
         ("postgres://me:s3cr3t@db/x", "s3cr3t"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", "MIIE"),
+        ("-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQdG\n-----END PGP PRIVATE KEY BLOCK-----", "lQdG"),
+        ("export DB_PASS=hunter22", "hunter22"),
+        ("ENCRYPTION_KEY=hunter22", "hunter22"),
+        ("Passphrase: hunter22", "hunter22"),
+        ("AccountKey=hunter22==;EndpointSuffix=core", "hunter22"),
+        ("deploy --password hunter22 --force", "hunter22"),
+        ("deploy --api-key hunter22", "hunter22"),
+        ("curl -u me:hunter22 https://x.org", "hunter22"),
+        ("curl --user 'me:hunter22' https://x.org", "hunter22"),
+        ("machine x.org login me password hunter22", "hunter22"),
+        ("Authorization: token hunter22", "hunter22"),
+        ("Bearer: hunter22", "hunter22"),
+        ("X-Auth-Token: hunter22", "hunter22"),
+        ("Cookie: session=hunter22; a=b", "hunter22"),
+        ("https://x.org/f?a=b&sig=hunter22", "hunter22"),
+        ("https://hunter22hunter22@x.org/r.git", "hunter22"),
+        ("https://me:hun@hunter22@x.org/r.git", "hunter22"),
+        (f"https://me:{'long' * 200}hunter22@x.org/", "hunter22"),
+        (f"https://{'me' * 50}:hunter22@x.org/", "hunter22"),
+        ('PASSWORD="two words hunter22"', "hunter22"),
+        ("PASSWORD='abc1'", "abc1"),
+        ("PASSWORD=a,hunter22", "hunter22"),
+        (r"{\"password\": \"hunter22\"}", "hunter22"),
     ],
 )
 def test_secrets_are_known_by_their_place(text: str, secret: str) -> None:
-    assert secret not in mask_secrets(text)
+    masked = mask_secrets(text)
+    assert secret not in masked
+    assert mask_secrets(masked) == masked, "what is told on is masked again, and stays as it is"
 
 
 @pytest.mark.parametrize(
@@ -216,6 +248,14 @@ def test_secrets_are_known_by_their_place(text: str, secret: str) -> None:
         "https://example.org/a?b=c",
         "task-force sk-short",
         "password:",
+        "tests pass: 120000",
+        "bypass: 123456789",
+        "max-tokens exceeded in a multi-token request",
+        "the token is invalid",
+        "git@github.com:org/repo and ssh://git@github.com/org/repo",
+        "https://user@example.org/a and http://localhost:8000/a@b",
+        "PWD=/home/me/project",
+        "primary_key=identifier",
     ],
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:

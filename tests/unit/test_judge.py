@@ -10,67 +10,26 @@ import pytest
 from hhmrs.config.fleet import AgentSpec, Probe
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
-from hhmrs.healing.agent import AgentState, Happening, Incident, Phase, Stage, Strategy
+from hhmrs.healing.agent import Incident, Phase, Stage, Strategy
 from hhmrs.healing.codec import dump_state, load_state
-from hhmrs.healing.decide import decide, due
 from hhmrs.healing.evolve import evolve
-from hhmrs.healing.transitions import first_state
+from hhmrs.tests.unit.desk import Desk
 
 MakeSpec = Callable[..., AgentSpec]
 T0 = 1000.0
 
 
-class Bench:
-    """One agent under the brain, with the clock in our hand and the world's answers given at once."""
-
+class Bench(Desk):
     def __init__(self, spec: AgentSpec) -> None:
-        self.spec = spec
-        self.now = T0
-        self.events: list[str] = []
-        self.actions: list[a.Action] = []
-        self.state: AgentState = first_state(spec, T0).state
+        super().__init__(spec, T0)
         self.resumable = False
         self.look()
 
-    def tell(
-        self, make: Callable[..., e.Evidence], *args: object, after: float = 0.0, **named: object
-    ) -> None:
-        self.now += after
-        change = evolve(self.state, make(self.spec.id, self.now, *args, **named), self.spec)
-        self._take(change.state, change.happenings, change.actions)
-        self.look()
-
-    def look(self, after: float = 0.0) -> None:
-        """Let time pass, looking whenever the brain wants to."""
-        until = self.now + after
-        for _ in range(200):
-            at = due(self.state, self.spec)
-            if at is None or at > until:
-                break
-            self.now = max(self.now, at)
-            change = decide(self.state, self.spec, self.now)
-            self._take(change.state, change.happenings, change.actions)
-        self.now = until
-
-    def _take(
-        self, state: AgentState, happenings: tuple[Happening, ...], actions: tuple[a.Action, ...]
-    ) -> None:
-        self.state = state
-        self.events += [h.type for h in happenings]
-        for action in actions:
-            self.actions.append(action)
-            self._answer(action)
-
-    def _answer(self, action: a.Action) -> None:
-        if isinstance(action, a.StartAttempt):
-            self.tell(e.ProcessStarted, action.attempt, 100 + action.attempt, 1.0, "%1")
-        elif isinstance(action, a.ClearGround):
+    def answer(self, action: a.Action) -> None:
+        if isinstance(action, a.ClearGround):
             self.tell(e.StepFinished, action.key, True, resumable=self.resumable)
         else:
-            self.tell(e.StepFinished, action.key, True)
-
-    def phase(self) -> Phase:
-        return self.state.phase
+            super().answer(action)
 
     def in_trouble(self) -> bool:
         return self.state.incident is not None
@@ -78,9 +37,6 @@ class Bench:
     def incident(self) -> Incident:
         assert self.state.incident is not None
         return self.state.incident
-
-    def strategies(self) -> list[str]:
-        return [x.removeprefix("hhmrs_") for x in self.events if x.startswith("hhmrs_")]
 
 
 @pytest.fixture
@@ -91,14 +47,14 @@ def bench(make_spec: MakeSpec) -> Bench:
 def test_the_first_start_is_no_recovery(bench: Bench) -> None:
     assert bench.phase() is Phase.STARTING
     assert not bench.in_trouble()
-    assert bench.strategies() == []
+    assert bench.did() == []
     assert bench.state.task is not None
 
 
 def test_a_beat_is_life_but_not_progress(bench: Bench) -> None:
     for _ in range(70):
         bench.tell(e.BeatReceived, "executing", after=10)
-    assert "timeout" in bench.strategies()
+    assert "timeout" in bench.did()
     assert bench.in_trouble()
     assert bench.incident().cause == "looping"
 
@@ -159,16 +115,16 @@ def test_a_changed_file_proves_an_attempt_and_a_beat_does_not(bench: Bench) -> N
     assert bench.in_trouble()
     bench.tell(e.FileChanged, "out.txt", after=1)
     assert not bench.in_trouble()
-    assert bench.strategies() == ["restart", "recovered"]
+    assert bench.did() == ["restart", "recovered"]
 
 
 def test_start_up_lines_of_an_earlier_attempt_prove_nothing(bench: Bench) -> None:
     bench.tell(e.OutputSeen, ("Welcome to agent 1.0", "loading model"))
     bench.tell(e.ProcessExited, 1, 1, None)
     bench.tell(e.OutputSeen, ("Welcome to agent 1.0", "loading model"), after=1)
-    assert bench.strategies() == ["restart"]
+    assert bench.did() == ["restart"]
     bench.look(31)
-    assert bench.strategies()[:2] == ["restart", "restart"]
+    assert bench.did()[:2] == ["restart", "restart"]
 
 
 def test_last_words_and_what_is_printed_at_a_start_prove_nothing(bench: Bench) -> None:
@@ -208,7 +164,7 @@ def test_whoever_writes_files_of_a_dead_agent_it_is_not_the_agent(
 
 def test_the_echo_of_our_nudge_proves_nothing(bench: Bench) -> None:
     bench.look(61)
-    assert bench.strategies() == ["timeout", "nudge"]
+    assert bench.did() == ["timeout", "nudge"]
     nudge = next(x for x in bench.actions if isinstance(x, a.Nudge))
     bench.tell(e.Typed, nudge.text)
     bench.tell(e.OutputSeen, (f"> {nudge.text[:60]}", f"  {nudge.text[60:]}"), after=5)
@@ -222,12 +178,12 @@ def test_the_echo_of_our_nudge_proves_nothing(bench: Bench) -> None:
 def test_resume_with_a_checkpoint_else_restart_known_only_when_the_inbox_is_drained(bench: Bench) -> None:
     bench.resumable = True
     bench.tell(e.ProcessExited, 1, None, 9)
-    assert bench.strategies() == ["resume"]
+    assert bench.did() == ["resume"]
     assert bench.in_trouble()
     assert bench.incident().cause == "killed"
     assert bench.incident().attempts[0].strategy is Strategy.RESUME
     bench.look(33)
-    assert bench.strategies() == ["resume", "restart"]
+    assert bench.did() == ["resume", "restart"]
 
 
 def test_exit_zero_is_done_and_done_is_left_alone(bench: Bench) -> None:
@@ -235,7 +191,7 @@ def test_exit_zero_is_done_and_done_is_left_alone(bench: Bench) -> None:
     assert bench.phase() is Phase.DONE
     assert bench.state.task is None
     bench.look(100_000)
-    assert bench.strategies() == []
+    assert bench.did() == []
 
 
 def test_permanent_takes_exit_zero_for_a_failure_and_temporary_is_never_restarted(
@@ -243,20 +199,22 @@ def test_permanent_takes_exit_zero_for_a_failure_and_temporary_is_never_restarte
 ) -> None:
     permanent = Bench(make_spec(restart="permanent"))
     permanent.tell(e.ProcessExited, 1, 0, None)
-    assert permanent.strategies() == ["restart"]
+    assert permanent.did() == ["restart"]
     temporary = Bench(make_spec(restart="temporary"))
     temporary.tell(e.ProcessExited, 1, 7, None)
     assert temporary.phase() is Phase.EXITED
     temporary.look(100_000)
-    assert temporary.strategies() == []
+    assert temporary.did() == []
 
 
 def test_who_said_that_it_failed_does_not_come_back_by_printing_on(bench: Bench) -> None:
     bench.tell(e.OutputSeen, ("begun",), after=1.0)
-    bench.tell(e.FailReceived, "cannot do it", None, after=3.0)
-    assert "agent_attempt_failed" not in bench.events
+    bench.tell(e.FailReceived, "cannot do it with API_KEY=hunter22", None, after=3.0)
+    assert bench.state.incident is not None
+    assert bench.state.incident.detail == "cannot do it with API_KEY=[secret removed]"
+    assert not bench.told("agent_attempt_failed")
     bench.tell(e.FailReceived, "still cannot", None, after=3.0)
-    assert "agent_attempt_failed" in bench.events
+    assert bench.told("agent_attempt_failed")
     bench.tell(e.OutputSeen, ("giving up, it says",), after=0.1)
     bench.tell(e.FileChanged, "log.txt", after=0.1)
     assert bench.state.incident is not None
@@ -266,7 +224,7 @@ def test_who_said_that_it_failed_does_not_come_back_by_printing_on(bench: Bench)
 
 def test_permission_goes_straight_to_a_person(bench: Bench) -> None:
     bench.tell(e.ProcessExited, 1, 126, None)
-    assert bench.strategies() == ["escalation", "failure"]
+    assert bench.did() == ["escalation", "failure"]
     assert bench.phase() is Phase.ESCALATED
 
 
@@ -298,29 +256,29 @@ def test_an_agent_without_a_task_may_be_idle_for_ever_unless_it_is_frozen(make_s
     idle.tell(e.OutputSeen, ("$",))
     assert idle.phase() is Phase.IDLE
     idle.look(100_000)
-    assert idle.strategies() == []
+    assert idle.did() == []
     idle.tell(e.ProcessMeasured, False, (), True, 0.0, 1.0, 1)
     idle.look(1)
-    assert idle.strategies()[:1] == ["timeout"]
+    assert idle.did()[:1] == ["timeout"]
 
 
 def test_a_silent_program_without_a_task_or_probe_is_not_missed_while_it_starts(make_spec: MakeSpec) -> None:
     quiet = Bench(make_spec(prompt=None))
     quiet.look(100_000)
-    assert quiet.strategies() == []
+    assert quiet.did() == []
     probed = Bench(make_spec(prompt=None, ready=Probe(port=1)))
     probed.look(100_000)
-    assert probed.strategies()[:1] == ["timeout"], "it was to become ready"
+    assert probed.did()[:1] == ["timeout"], "it was to become ready"
 
 
 def test_unseen_is_unknown_and_never_acted_upon(bench: Bench) -> None:
     bench.tell(e.Unseen, "tmux did not answer")
     bench.look(bench.spec.policy.task_deadline - 1)
     assert bench.phase() is Phase.UNKNOWN
-    assert bench.strategies() == []
+    assert bench.did() == []
     bench.tell(e.SeenAgain)
     bench.look(0.5)
-    assert bench.strategies() == []
+    assert bench.did() == []
 
 
 def test_a_task_that_is_over_time_is_a_persons_whether_its_agent_is_seen_or_not(bench: Bench) -> None:
@@ -339,9 +297,9 @@ def test_who_lives_without_a_pane_is_judged_by_all_other_evidence(bench: Bench) 
     bench.look(50)
     bench.tell(e.FileChanged, "parser.py")
     bench.look(59)
-    assert bench.strategies() == []
+    assert bench.did() == []
     bench.look(2)
-    assert bench.strategies()[:1] == ["timeout"]
+    assert bench.did()[:1] == ["timeout"]
 
 
 def test_what_is_lost_from_sight_again_and_again_is_found_stalled_all_the_same(bench: Bench) -> None:
@@ -351,7 +309,7 @@ def test_what_is_lost_from_sight_again_and_again_is_found_stalled_all_the_same(b
         bench.tell(e.Unseen, "the connection ended")
         bench.look(5)
         bench.tell(e.SeenAgain)
-    assert bench.strategies()[:1] == ["timeout"]
+    assert bench.did()[:1] == ["timeout"]
 
 
 def test_what_was_done_out_of_sight_is_told_in_time(bench: Bench) -> None:
@@ -360,9 +318,9 @@ def test_what_was_done_out_of_sight_is_told_in_time(bench: Bench) -> None:
     bench.look(5)
     bench.tell(e.SeenAgain)
     bench.look(1.5)
-    assert bench.strategies() == [], "the look at what it printed meanwhile is under way"
+    assert bench.did() == [], "the look at what it printed meanwhile is under way"
     bench.look(1)
-    assert bench.strategies()[:1] == ["timeout"]
+    assert bench.did()[:1] == ["timeout"]
 
 
 def test_paused_and_stopped_hold(bench: Bench) -> None:
@@ -371,22 +329,22 @@ def test_paused_and_stopped_hold(bench: Bench) -> None:
     assert bench.phase() is Phase.PAUSED
     bench.tell(e.ProcessExited, 1, 1, None)
     bench.look(100_000)
-    assert bench.strategies() == []
+    assert bench.did() == []
     bench.tell(e.Ordered, "unpause", "o2", "me")
-    assert bench.strategies() == ["restart"]
+    assert bench.did() == ["restart"]
     bench.tell(e.Ordered, "stop", "o3", "me")
     bench.look(100_000)
     assert bench.phase() is Phase.STOPPED
-    assert bench.strategies() == ["restart"]
+    assert bench.did() == ["restart"]
 
 
 def test_while_a_person_is_attached_nothing_is_done_by_itself(bench: Bench) -> None:
     bench.tell(e.PersonPresent, True)
     bench.tell(e.ProcessExited, 1, 1, None)
     bench.look(1000)
-    assert bench.strategies() == []
+    assert bench.did() == []
     bench.tell(e.PersonPresent, False)
-    assert bench.strategies() == ["restart"]
+    assert bench.did() == ["restart"]
 
 
 def test_manual_recoveries_spend_no_budget_and_clear_an_escalated_agent(bench: Bench) -> None:
@@ -397,8 +355,8 @@ def test_manual_recoveries_spend_no_budget_and_clear_an_escalated_agent(bench: B
     assert bench.phase() is Phase.RECOVERING
     assert any(isinstance(x, a.ClearMarker) for x in bench.actions)
     bench.tell(e.FileChanged, "x", after=1)
-    assert bench.strategies()[-1] == "recovered"
-    assert "operator_outcome" in bench.events
+    assert bench.did()[-1] == "recovered"
+    assert bench.told("operator_outcome")
 
 
 def test_budgets_outlive_incidents_and_refill_after_stable_after(bench: Bench) -> None:
@@ -411,14 +369,14 @@ def test_budgets_outlive_incidents_and_refill_after_stable_after(bench: Bench) -
     for _ in range(70):
         bench.tell(e.FileChanged, "x", after=10)
     assert bench.state.restarts == 0
-    assert "agent_budgets_refilled" in bench.events
+    assert bench.told("agent_budgets_refilled")
 
 
 def test_a_supervisor_that_slept_blames_nobody(bench: Bench) -> None:
     bench.now += 500
-    bench.tell(e.SupervisorStalled, 500.0)
+    bench.see(e.SupervisorStalled, 500.0)
     bench.look(59)
-    assert bench.strategies() == []
+    assert bench.did() == []
 
 
 def test_evidence_of_an_older_attempt_changes_nothing(bench: Bench) -> None:
@@ -439,7 +397,7 @@ def test_observe_mode_writes_down_what_it_would_do_and_does_nothing(make_spec: M
     bench = Bench(make_spec(mode="observe"))
     bench.tell(e.ProcessExited, 1, 1, None)
     bench.look(100_000)
-    assert bench.events.count("agent_observed") == 1
+    assert len(bench.told("agent_observed")) == 1
     assert [x for x in bench.actions if not isinstance(x, a.StartAttempt)] == []
 
 

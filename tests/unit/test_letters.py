@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hhmrs.controller import letterforms
-from hhmrs.tui.letters import letter_main
+from hhmrs.tui.letters import STATES, letter_main
 
 SNIPPETS = Path(letterforms.__file__).parent.parent / "tui" / "snippets"
 HOSTILE = [
@@ -274,3 +274,9 @@ def test_writing_a_beat_loads_next_to_nothing(inbox: Path) -> None:
     ran = run([sys.executable, "-c", probe], inbox, dict(os.environ))
     assert ran.returncode == 0, ran.stderr
     assert set(eval(ran.stdout)) <= {"hhmrs.tui.letters", "_json", "time", "errno"}  # noqa: S307 - our own print
+
+
+def test_the_writing_side_knows_the_states_that_the_door_takes() -> None:
+    # tui/letters.py loads nothing, so that `hhmrs beat` is quick: it has a list of its own.
+    assert set(STATES) == letterforms.STATES
+    assert len(STATES) == len(set(STATES))

@@ -12,15 +12,14 @@ from hhmrs.config.fleet import AgentSpec, Dialog, FleetSpec, NudgeSteps, Profile
 from hhmrs.controller.brain import Brain
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
-from hhmrs.healing.agent import AgentState, NudgeStep, Phase
+from hhmrs.healing.agent import NudgeStep, Phase
 from hhmrs.healing.codec import dump_state, load_state
-from hhmrs.healing.decide import decide, due
-from hhmrs.healing.evolve import evolve
+from hhmrs.healing.decide import decide
 from hhmrs.healing.explain import explain
 from hhmrs.healing.ladder import next_rung
 from hhmrs.healing.nudges import MOMENT, NOTHING, RESCUE, steps
-from hhmrs.healing.transitions import Change, first_state
 from hhmrs.healing.turn import Turn
+from hhmrs.tests.unit.desk import Desk
 
 MakeSpec = Callable[..., AgentSpec]
 STATUS = (StatusRule(pattern="status.json", kind="status"),)
@@ -32,59 +31,28 @@ def seat(status: tuple[StatusRule, ...] = STATUS, dialogs: tuple[Dialog, ...] = 
     return Seat(profile=Profile(name="old", status_files=status, dialogs=dialogs))
 
 
-class Ward:
-    """One agent under the brain; each step is answered as `answer` says, or not at all."""
+class Ward(Desk):
+    """An agent at work; each step of a nudge is answered as `reply` says, or not at all."""
 
     def __init__(self, spec: AgentSpec) -> None:
-        self.spec, self.now = spec, 1000.0
-        self.events: list[tuple[str, dict[str, object]]] = []
+        super().__init__(spec)
+        self.reply: dict[str, Any] | None = {"ok": True}
         self.taken: list[a.Nudge] = []
-        self.answer: dict[str, Any] | None = {"ok": True}
-        self.state: AgentState = first_state(spec, self.now).state
-        self._take(decide(self.state, spec, self.now))
-        self.tell(e.ProcessStarted, 1, 100, 1.0, "%1")
+        self.take(decide(self.state, spec, self.now))
+        self.see(e.ProcessStarted, 1, 100, 1.0, "%1")
         self.tell(e.BeatReceived, "executing")
         assert self.state.phase is Phase.WORKING
 
-    def tell(
-        self, make: Callable[..., e.Evidence], *args: object, after: float = 0.0, **more: object
-    ) -> None:
-        self.look(after)
-        self._take(evolve(self.state, make(self.spec.id, self.now, *args, **more), self.spec))
-        self.look()
-
-    def look(self, after: float = 0.0) -> None:
-        until = self.now + after
-        for _ in range(300):
-            at = due(self.state, self.spec)
-            if at is None or at > until:
-                break
-            self.now = max(self.now, at)
-            self._take(decide(self.state, self.spec, self.now))
-        else:
-            pytest.fail("it does not settle")
-        self.now = until
-
-    def _take(self, change: Change) -> None:
-        self.state = change.state
-        assert load_state(dump_state(self.state)) == self.state
-        self.events += [(h.type, dict(h.fields)) for h in change.happenings]
-        for action in change.actions:
-            if isinstance(action, a.Nudge):
-                self.taken.append(action)
-                if self.answer is not None:
-                    self.tell(e.StepFinished, action.key, **self.answer)
-            elif isinstance(action, a.ClearGround):
-                self.tell(e.StepFinished, action.key, True)
+    def answer(self, action: a.Action) -> None:
+        if isinstance(action, a.Nudge):
+            self.taken.append(action)
+            if self.reply is not None:
+                self.tell(e.StepFinished, action.key, **self.reply)
+        elif isinstance(action, a.ClearGround):
+            self.tell(e.StepFinished, action.key, True)
 
     def steps(self) -> list[str]:
         return [str(one.step) for one in self.taken]
-
-    def told(self, kind: str) -> list[dict[str, object]]:
-        return [fields for type_, fields in self.events if type_ == kind]
-
-    def types(self) -> list[str]:
-        return [type_ for type_, _ in self.events if type_.startswith("hhmrs_")]
 
     def new_daemon(self) -> None:
         self.state = load_state(dump_state(self.state))
@@ -102,7 +70,7 @@ def ward(make_spec: MakeSpec) -> Ward:
 def test_all_steps_in_the_order_of_how_little_they_disturb(ward: Ward) -> None:
     ward.tell(e.ScreenMatched, "dialog", "news")
     ward.look(61)
-    assert ward.types() == ["hhmrs_timeout", "hhmrs_nudge"]
+    assert ward.did() == ["timeout", "nudge"]
     ward.look(4 * MOMENT)
     assert ward.steps() == ALL
     assert [one.text for one in ward.taken] == ["", "", "", "", RESCUE]
@@ -130,7 +98,7 @@ OFF = NudgeSteps(force_update=False, clear_stuck_tasks=False, auto_reset=False, 
 def test_with_every_flag_off_and_no_dialog_the_ladder_goes_on(make_spec: MakeSpec) -> None:
     ward = Ward(make_spec(seats=(seat(),), nudge=OFF))
     ward.look(61)
-    assert ward.types()[:2] == ["hhmrs_timeout", "hhmrs_restart"]
+    assert ward.did()[:2] == ["timeout", "restart"]
     assert ward.steps() == []
 
 
@@ -138,7 +106,7 @@ def test_with_every_flag_off_a_dialog_is_still_closed(make_spec: MakeSpec) -> No
     ward = Ward(make_spec(seats=(seat(),), nudge=OFF))
     ward.tell(e.ScreenMatched, "dialog", "news")
     ward.look(60)
-    assert (ward.types(), ward.steps()) == (["hhmrs_timeout", "hhmrs_nudge"], ["close_dialog"])
+    assert (ward.did(), ward.steps()) == (["timeout", "nudge"], ["close_dialog"])
 
 
 def test_status_flags_alone_are_nothing_without_a_status_file(make_spec: MakeSpec) -> None:
@@ -146,7 +114,7 @@ def test_status_flags_alone_are_nothing_without_a_status_file(make_spec: MakeSpe
     ward = Ward(spec)
     assert steps(ward.state, spec) == ()
     ward.look(61)
-    assert "hhmrs_nudge" not in ward.types()
+    assert "nudge" not in ward.did()
 
 
 # -- from step to step -----------------------------------------------------------------------------
@@ -160,28 +128,28 @@ def test_after_a_step_that_did_something_the_agent_has_a_moment(ward: Ward) -> N
     ward.tell(e.FileChanged, "x.py")
     ward.look(20)
     assert ward.steps() == ["force_update"], "it was enough, so nothing more is done to it"
-    assert ward.types() == ["hhmrs_timeout", "hhmrs_nudge", "hhmrs_recovered"]
+    assert ward.did() == ["timeout", "nudge", "recovered"]
     assert ward.state.nudging is None
 
 
 def test_a_step_with_nothing_to_do_costs_no_time(ward: Ward) -> None:
-    ward.answer = {"ok": True, "idle": True}
+    ward.reply = {"ok": True, "idle": True}
     ward.look(60)
     assert ward.steps() == ALL[1:]
 
 
 def test_a_nudge_of_which_nothing_could_be_done_has_failed_at_once(ward: Ward) -> None:
-    ward.answer = {"ok": False, "why": "tmux did not answer"}
+    ward.reply = {"ok": False, "why": "tmux did not answer"}
     ward.look(60)
     assert ward.steps() == ALL[1:], "what fails keeps nothing that comes after it"
     assert ward.told("agent_attempt_failed")[0]["why"] == "tmux did not answer"
-    assert "hhmrs_restart" in ward.types()
+    assert "restart" in ward.did()
 
 
 def test_one_step_that_did_something_gets_its_time(ward: Ward) -> None:
-    ward.answer = {"ok": True}
+    ward.reply = {"ok": True}
     ward.look(60)
-    ward.answer = {"ok": False, "why": "no"}
+    ward.reply = {"ok": False, "why": "no"}
     ward.look(29)
     assert not ward.told("agent_attempt_failed")
     ward.look(1.1)
@@ -215,30 +183,30 @@ def test_another_daemon_goes_on_where_the_last_one_stopped_and_types_nothing_twi
     for _ in range(60):
         if len(ward.taken) > died_at:
             break
-        ward.answer = {"ok": True} if len(ward.taken) < died_at else None
+        ward.reply = {"ok": True} if len(ward.taken) < died_at else None
         ward.look(1 if ward.taken else 60)
     assert len(ward.taken) == died_at + 1
-    ward.answer = {"ok": True}
+    ward.reply = {"ok": True}
     ward.new_daemon()
     ward.look(4 * MOMENT)
     assert ward.steps() == [*ALL[1 : died_at + 2], *ALL[died_at + 1 :]], "the step that was cut off, again"
     assert ward.taken[died_at + 1].again
     typed = [one for one in ward.taken if one.types]
     assert [one.text for one in typed] == [RESCUE]
-    assert ward.types().count("hhmrs_nudge") == 1
+    assert ward.did().count("nudge") == 1
     assert len(ward.told("agent_nudge_step")) == 4
 
 
 def test_the_text_is_in_the_ledger_before_it_is_typed(make_spec: MakeSpec) -> None:
     """A daemon that types it and dies has told nobody; the next one knows the echo all the same."""
     ward = Ward(make_spec())
-    ward.answer = None
+    ward.reply = None
     ward.look(60)
     assert ward.steps() == ["rescue"]
     ward.new_daemon()
     ward.tell(e.OutputSeen, (f"> {RESCUE[:70]}", f"  {RESCUE[70:]}"), after=10)
     assert ward.state.incident is not None, "the echo of our own words"
-    assert "hhmrs_recovered" not in ward.types()
+    assert "recovered" not in ward.did()
 
 
 # -- the quick look --------------------------------------------------------------------------------
@@ -257,7 +225,7 @@ def test_the_quick_look_takes_the_gentle_steps_once_and_changes_nothing_else(war
     assert ward.steps() == ALL[:3]
     assert ward.told("agent_quick_look")[0]["steps"] == ALL[:3]
     assert all(one["gentle"] for one in ward.told("agent_nudge_step"))
-    assert ward.types() == []
+    assert ward.did() == []
     after = ward.state
     assert (after.phase, after.incident, after.incidents) == (Phase.WORKING, None, 0)
     assert (after.restarts, after.reassigns, after.nudges) == (0, 0, 0)

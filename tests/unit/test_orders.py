@@ -18,13 +18,6 @@ from hhmrs.healing.evidence import Evidence
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> StateDir:
-    state = StateDir(tmp_path, "nightly")
-    state.create()
-    return state
-
-
-@pytest.fixture
 def inbox(state: StateDir) -> Inbox:
     heard: list[Evidence] = []
     inbox = Inbox(state, heard.append, SteadyClock())

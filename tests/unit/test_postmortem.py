@@ -70,6 +70,49 @@ def test_hostile_words_stay_quotations_wherever_they_come_from() -> None:
     assert bars <= {3, 5, 8}, "no cell breaks its row"
 
 
+def test_what_it_printed_last_is_quoted_once_with_how_often_it_ended_so() -> None:
+    ends = [
+        Told(
+            f"10:0{n}",
+            float(n),
+            "agent_exited",
+            {"status": 1, "cause": "crash", "detail": "exit 1", "said": said},
+        )
+        for n, said in enumerate([["no config", "bye"], ["no config", "bye"], ["```", "# other"], "no list"])
+    ]
+    page = post_mortem(replace(STALLED, events=tuple(ends)), [])
+    assert page.count("no config\nbye\n") == 1
+    assert "Last words before its end at 10:01, and 1 x before:" in page
+    assert "Last words before its end at 10:02:\n````text\n```\n# other\n````" in page
+    assert "no list" not in page
+
+
+def test_what_a_person_is_to_do_stands_at_the_top_until_it_is_done() -> None:
+    given_up = replace(STALLED, escalated=9.0, task="a-1")
+    page = post_mortem(given_up, [])
+    head = page.split("## ")[0]
+    assert "hhmrs explain a, hhmrs logs a; then tried again, to be proved: hhmrs retry a-1; or" in head
+    assert "hhmrs retry" not in post_mortem(replace(given_up, closed="2026", lasted=9.0), [])
+    assert "hhmrs retry" not in post_mortem(STALLED, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        ("agent_started", {"attempt": 4, "profile": "claude", "model": "opus"}, "attempt 4 on claude:opus"),
+        ("checkpoint_stored", {"checkpoint": 7, "by": "agent"}, "number 7, by agent"),
+        (
+            "agent_decider_asked",
+            {"decider": "boss", "options": ["resume", "escalate"], "otherwise": "resume", "n": 1},
+            "boss is asked: resume, escalate; otherwise resume",
+        ),
+    ],
+)
+def test_each_row_of_the_timeline_says_something(kind: str, fields: dict[str, object], words: str) -> None:
+    page = post_mortem(replace(STALLED, events=(Told("10:00", 0.0, kind, fields),)), [])
+    assert f"| {kind} | {words} |" in page.replace("\\_", "_")
+
+
 @pytest.mark.parametrize("text", ["\\", "\\|", "\\\\|`", "a\\`b", "|\\"])
 def test_a_backslash_undoes_no_escape(text: str) -> None:
     shown = cell(text)
@@ -176,7 +219,7 @@ def test_the_book_gives_the_whole_story(book: SqliteLedger, tmp_path: Path, make
     assert found is not None
     page = found.page()
     assert "build it" in page
-    assert re.search(r"\| -1\.0 s \|.*agent_exited \| status None, signal 9: killed", page)
+    assert re.search(r"\| -1\.0 s \|.*agent_exited \| signal 9: killed", page)
     assert "- matched: Killed" in page
     assert "| 1 | resume | +1.0 s | 30.0 s | claude:sonnet | failure | no fresh progress |" in page
     assert "given up after 32.0 s" in page

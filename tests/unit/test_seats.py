@@ -47,6 +47,15 @@ def test_the_file_s_own_seats_come_first(spec: AgentSpec) -> None:
     assert target(replace(s, seat=1), spec, "claude") == Target(0)
 
 
+def test_seats_that_differ_only_in_command_or_environment_are_reached_in_turn_by_their_one_name(
+    make_spec: MakeSpec,
+) -> None:
+    others = (OWN.model_copy(update={"env": {"A": "2"}}), Seat(profile=CODEX), OWN)
+    spec = make_spec(seats=(OWN, *others), profiles=PROFILES)
+    reached = [target(replace(AgentState("a1"), seat=number), spec, "claude:sonnet") for number in range(4)]
+    assert reached == [Target(1), Target(3), Target(3), Target(0)]
+
+
 def test_any_profile_with_any_model_will_do_by_hand(spec: AgentSpec) -> None:
     s = replace(AgentState("a1"), seat=1)
     assert target(s, spec, "claude:ollama/llama3.1:8b") == Target(1, HandSeat("claude", "ollama/llama3.1:8b"))

@@ -402,7 +402,7 @@ def test_the_answer_to_an_order_is_told_once() -> None:
     desk.sent(Sent("l1", "restart", "a", NOW))
     come = [event(9, "operator_outcome", 0, letter="l1", order="restart", ok=False, message="busy")]
     first = desk.answers(come, FAMILY, NOW)
-    assert [(a.ok, a.line) for a in first] == [(False, "A: restart refused: busy")]
+    assert [(a.ok, a.line) for a in first] == [(False, "A: restart failed: busy")]
     assert desk.answers(come, FAMILY, NOW) == []
     desk.sent(Sent("l2", "stop", "a", NOW))
     assert [a.ok for a in desk.answers(come, FAMILY, NOW + PATIENCE + 1)] == [None]

@@ -121,8 +121,12 @@ def _walk(fleet: FleetSpec) -> list[tuple[tuple[bool, ...], AgentSpec]]:
 def _advice_lines(fleet: FleetSpec, screen: Screen) -> list[str]:
     from ...config.advice import advice
 
-    said = advice(fleet)
-    return ["", *(screen.style(f"advice: {inert(line)}", "limit") for line in said)] if said else []
+    groups: dict[str, list[str]] = {}
+    for line in advice(fleet):
+        name, _, words = line.partition(": ")
+        groups.setdefault(words, []).append(name)
+    said = [f"advice: {_names(names)}: {words}" for words, names in groups.items()]
+    return ["", *(screen.style(inert(line), "limit") for line in said)] if said else []
 
 
 def _bound_lines(fleet: FleetSpec, screen: Screen) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...controller.timestamps import from_iso
 from .output import Screen, inert
 from .parsing import PROGRAM, Call
 from .place import Place, find_place, need_agent
@@ -41,6 +42,19 @@ class _Kept:
         return str((shot or {}).get("unsaved") or "")
 
     @property
+    def older_by(self) -> int | None:
+        """Whole seconds between its snapshot and itself: what an agent says is done may be newer than the
+        files that were saved with it. None: nobody wrote that down."""
+        shot = self.saved.snapshot if self.saved else None
+        taken = (shot or {}).get("taken_at")
+        if self.saved is None or not isinstance(taken, str):
+            return None
+        try:
+            return max(0, round(from_iso(self.saved.created_at) - from_iso(taken)))
+        except ValueError:
+            return None
+
+    @property
     def standing(self) -> str:
         if self.saved is None:
             return "damaged"
@@ -60,6 +74,7 @@ class _Kept:
             "next": list(saved.next) if saved else [],
             "changed": len(shot.get("changed", ())),
             "commit": self.commit or None,
+            "older_by_s": self.older_by,
             "restorable": self.whole,
             "damaged": saved is None,
             "unsaved": self.unsaved,
@@ -75,11 +90,14 @@ def checkpoints(call: Call, screen: Screen) -> int:
     if not kept:
         screen.say(f"{agent} has no checkpoints yet")
         return 0
-    rows: list[tuple[str, ...]] = [("SEQ", "AT", "ATTEMPT", "TASK", "DONE", "CHANGED", "SNAPSHOT")]
+    rows: list[tuple[str, ...]] = [
+        ("SEQ", "AT", "ATTEMPT", "TASK", "DONE", "CHANGED", "SNAPSHOT", "OLDER BY")
+    ]
     for one in kept:
         told = one.as_json()
         cells = (told["created_at"], told["attempt"], told["task"], len(told["completed"]), told["changed"])
-        rows.append((str(one.seq), *("-" if c is None else inert(c, 60) for c in cells), one.standing))
+        older = f"{one.older_by} s" if one.older_by else "-"
+        rows.append((str(one.seq), *("-" if c is None else inert(c, 60) for c in cells), one.standing, older))
     for line in screen.columns(rows):
         screen.say(line)
     for note in dict.fromkeys(one.unsaved for one in kept[:1] if one.unsaved):
@@ -112,6 +130,8 @@ def restore(call: Call, screen: Screen) -> int:
     at = wanted.saved.created_at if wanted.saved else ""
     screen.say(f"restored {agent}, checkpoint {wanted.seq} of {inert(at)}: {files} files, "
                f"{format_size(size)}, in {inert(to)}")  # fmt: skip
+    if wanted.older_by:
+        screen.say(f"the files are {wanted.older_by} s older than the checkpoint: they were saved last then")
     if wanted.unsaved:
         screen.say(inert(wanted.unsaved))
     return 0

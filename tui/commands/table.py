@@ -233,8 +233,8 @@ COMMANDS: tuple[Command, ...] = (
     _order("pause", "hands off: it runs on, unjudged"),
     _order("unpause", "judge it again, from now"),
     _order("stop", "end it, and leave it ended"),
-    _order("start", "start it after a stop"),
-    _order("clear", "close its incident, refill its budgets, remove the marker"),
+    _order("start", "start it after a stop; it goes on with its open task"),
+    _order("clear", "close its incident, refill its budgets, remove the marker; start it if it has ended"),
     Command(
         "decide",
         "Recover by hand",

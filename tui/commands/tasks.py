@@ -26,7 +26,7 @@ def tasks(call: Call, screen: Screen) -> int:
         return 0
     cells = [["TASK", "AGENT", "STATE", "OPENED", "TOOK", ""]]
     cells += [[inert(row["id"], 80), inert(row["agent"] or "-", 64), row["state"], row["opened"],
-               _took(row), inert(row["why"] or row["text"], 70)] for row in rows]  # fmt: skip
+               _took(row), inert(_words(row), 70)] for row in rows]  # fmt: skip
     head, *lines = screen.columns(cells)
     screen.say(screen.style(head, "quiet"))
     for row, line in zip(rows, lines, strict=True):
@@ -62,6 +62,11 @@ def _rows(place: Place) -> list[dict[str, Any]]:
     """Every task of the book, oldest first."""
     reader = place.reader()
     return reader.rows("tasks") if reader is not None else []
+
+
+def _words(row: dict[str, Any]) -> str:
+    """What became of it; of one that is open, what was asked: why it failed before is over."""
+    return str((row["state"] != "open" and row["why"]) or row["text"])
 
 
 def _took(row: dict[str, Any]) -> str:

@@ -141,6 +141,15 @@ def test_check_prints_the_tree_and_the_worst_case(home: Home) -> None:
     assert document["agents"][0]["worst_case"][0]["seconds"] > 60
 
 
+def test_check_gives_each_advice_once_with_all_whom_it_concerns(home: Home) -> None:
+    home.write(
+        "".join(f"  w{n}: {{command: [sleep, '60'], workspace: w{n}, prompt: go}}\n" for n in range(12))
+    )
+    said = [line for line in home.run("check").stdout.splitlines() if line.startswith("advice: ")]
+    assert len(said) == 1
+    assert said[0].startswith("advice: w0, w1, w2, w3, w4, w5, w6, w7 and 4 more: has no alternates, so")
+
+
 def test_init_writes_a_valid_file_once(home: Home) -> None:
     home.file.unlink()
     first = home.run("init")
@@ -189,6 +198,13 @@ def broken(agent: str, message: str = "") -> Row:
                   {"symptom": "exited", "cause": "killed", "detail": incident.detail}),
     )  # fmt: skip
     return Row(agent, dump_state(state), told)
+
+
+def test_status_of_a_fleet_that_was_never_started_claims_no_last_state(home: Home) -> None:
+    told = home.run("status")
+    assert told.returncode == 3
+    assert "none of its agents was ever started" in told.stdout
+    assert "last known" not in told.stdout
 
 
 def test_status_without_a_daemon_is_the_last_known_state_and_exits_3(home: Home) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.checkpoints import CheckpointStore, Make, from_supervisor
-from hhmrs.controller.ports import Checkpoint
+from hhmrs.controller.checkpoints import CheckpointStore, Make, from_letter, from_supervisor
+from hhmrs.controller.ports import Checkpoint, Letter
 from hhmrs.controller.snapshots import Snapshot, Snapshots
 
 from .conftest import Home
@@ -64,8 +64,21 @@ def test_any_one_comes_back_and_all_are_listed(saved: Home) -> None:
     listed = saved.json("checkpoints", "a")["checkpoints"]
     assert [(one["seq"], one["attempt"], one["restorable"]) for one in listed] == [(2, 2, True), (1, 1, True)]
     lines = saved.run("checkpoints", "a").stdout.splitlines()
-    assert lines[0].split() == ["SEQ", "AT", "ATTEMPT", "TASK", "DONE", "CHANGED", "SNAPSHOT"]
-    assert lines[1].split() == ["2", AT, "2", "t1", "0", "1", listed[0]["commit"][:10]]
+    assert lines[0].split() == ["SEQ", "AT", "ATTEMPT", "TASK", "DONE", "CHANGED", "SNAPSHOT", "OLDER", "BY"]
+    assert lines[1].split() == ["2", AT, "2", "t1", "0", "1", listed[0]["commit"][:10], "-"]
+
+
+def test_that_the_files_are_older_than_what_the_agent_says_is_done_is_told(saved: Home) -> None:
+    letter = Letter("checkpoint", "a", 2, "2026-11-21T10:00:40.400Z", "l1", {"completed": ["lexer"]})
+    store = CheckpointStore(saved.state)
+    store.add("a", "t1", lambda before, seq: from_letter(letter, before, task="t1", seq=seq))
+    listed = saved.json("checkpoints", "a")["checkpoints"]
+    assert [(one["seq"], one["older_by_s"]) for one in listed] == [(3, 40), (2, 0), (1, 0)]
+    assert saved.run("checkpoints", "a").stdout.splitlines()[1].endswith("  40 s")
+    told = saved.run("restore", "a", "--to", str(saved.root / "back")).stdout.splitlines()
+    assert told[1] == "the files are 40 s older than the checkpoint: they were saved last then"
+    told = saved.run("restore", "a", "2", "--to", str(saved.root / "other")).stdout.splitlines()
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(

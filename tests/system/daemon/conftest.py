@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import secrets
 import shutil
 import signal
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,6 +126,23 @@ class Fleet:
             ["tmux", "-L", f"hhmrs-{self.name}", *words], capture_output=True, text=True, check=False
         )
         return done.stdout
+
+    @contextlib.contextmanager
+    def visitor(self, agent: str) -> Generator[int]:
+        """A person attached to the agent's session; what is written to the descriptor is typed."""
+        ours, theirs = pty.openpty()
+        client = subprocess.Popen(
+            ["tmux", "-L", f"hhmrs-{self.name}", "attach", "-t", f"={agent}"],
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env=os.environ | {"TERM": "xterm"},
+        )  # fmt: skip
+        try:
+            yield ours
+        finally:
+            client.terminate()
+            client.wait(10)
+            os.close(ours)
+            os.close(theirs)
 
     def workspace(self, agent: str) -> Path:
         return self.folder / agent

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ import psutil
 import pytest
 
 from hhmrs.controller.ledger import LedgerReader
+from hhmrs.tests.system.daemon.lives import double_lives, lives_of
 
 Script = Callable[..., list[str]]
 ENDLESS = ("worker20", "--subtasks", "100000", "--pace", "0.05")
@@ -28,39 +25,6 @@ ENDLESS = ("worker20", "--subtasks", "100000", "--pace", "0.05")
 
 def _agent(command: list[str], workspace: str = "worker", **more: Any) -> dict[str, Any]:
     return {"profile": "shell", "command": command, "workspace": workspace, "prompt": "go", **more}
-
-
-def _lives(token: str) -> dict[int, list[int]]:
-    """Attempt -> pids of the live processes that carry the agent's token."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            held = dict(x.split(b"=", 1) for x in (entry / "environ").read_bytes().split(b"\0") if b"=" in x)
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            if held.get(b"HHMRS_TOKEN") == token.encode() and state not in "ZX":
-                found[int(held[b"HHMRS_ATTEMPT"])].append(int(entry.name))
-    return dict(found)
-
-
-@contextlib.contextmanager
-def _watched(token: str) -> Generator[list[dict[int, list[int]]]]:
-    """Collects every look at which two attempts lived."""
-    doubles: list[dict[int, list[int]]] = []
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.02):
-            lives = _lives(token)
-            if len(lives) > 1:
-                doubles.append(lives)
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield doubles
-    finally:
-        over.set()
-        watcher.join()
 
 
 def _keeps(holds: Callable[[], bool], seconds: float) -> None:
@@ -88,7 +52,7 @@ def test_a_daemon_killed_anywhere_in_a_recovery_never_leaves_two_attempts(
     fleet.up()
     fleet.wait(lambda: fleet.phase("worker") == "working")
     dice = random.Random(7)
-    with _watched(f"{fleet.name}:worker") as doubles:
+    with double_lives(f"{fleet.name}:worker") as doubles:
         for _ in range(2):
             if dice.random() < 0.7:
                 os.kill(fleet.pid("worker"), signal.SIGKILL)
@@ -194,21 +158,10 @@ def test_while_a_person_is_attached_nothing_is_typed_and_nothing_ended(
     fleet = make_fleet({"worker": _agent(script("nudgeable"))}, policy={"heartbeat_interval": "1s"})
     fleet.up()
     fleet.wait_event("agent_started")
-    ours, theirs = pty.openpty()
-    person = subprocess.Popen(
-        ["tmux", "-L", f"hhmrs-{fleet.name}", "attach", "-t", "=worker"],
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        env=os.environ | {"TERM": "xterm"},
-    )  # fmt: skip
-    try:
+    with fleet.visitor("worker"):
         fleet.wait_event("operator_attached")
         _keeps(lambda: fleet.events("hhmrs_nudge", "hhmrs_timeout") == [], 2.5)
         assert not (fleet.workspace("worker") / "heard.txt").exists()
-    finally:
-        person.terminate()
-        person.wait(5)
-        os.close(ours)
-        os.close(theirs)
     fleet.wait_event("hhmrs_nudge")
 
 
@@ -259,4 +212,4 @@ def test_an_agent_that_left_the_file_and_came_back_goes_on_where_it_was(
         assert psutil.pid_exists(pid)
     fleet.wait_event("agent_adopted", agent="worker")
     assert fleet.agent("worker")["attempt"] == 2
-    assert _lives(f"{fleet.name}:worker").keys() == {2}
+    assert lives_of(f"{fleet.name}:worker").keys() == {2}

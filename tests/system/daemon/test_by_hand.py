@@ -155,6 +155,9 @@ def test_a_failed_task_is_reported_listed_and_tried_again(
     again = fleet.run("retry", "w-1")
     assert again.returncode == 0, again.stderr
     assert json.loads(fleet.run("tasks", "--json").stdout)["tasks"][0]["state"] == "open"
+    told = fleet.run("tasks").stdout
+    assert "go on" in told, "what is asked"
+    assert "exit 3" not in told, "why it failed before is over"
     fleet.wait(
         lambda: not (fleet.workspace("w") / ".ESCALATION_REQUIRED").exists(), what="the marker is gone"
     )

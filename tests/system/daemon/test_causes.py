@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
-import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -268,7 +265,7 @@ def test_no_interrupt_goes_to_a_pane_with_a_person_at_it(make_fleet: Any, script
     fleet = make_fleet(agents, policy=POLICY)
     fleet.up()
     fleet.wait_event("agent_started", agent="visited")
-    with _visitor(fleet, "visited"):
+    with fleet.visitor("visited"):
         fleet.wait_event("operator_attached", agent="visited")
         fleet.wait_event("hhmrs_recovered", agent="alone", deadline=60)
         assert not (fleet.workspace("visited") / "saved.txt").exists()
@@ -282,25 +279,10 @@ def test_an_interrupt_by_a_person_is_said_to_be_a_persons(make_fleet: Any, scrip
     fleet = make_fleet({"slow": slow}, policy=POLICY)
     fleet.up()
     fleet.wait_event("agent_started", agent="slow")
-    with _visitor(fleet, "slow") as keyboard:
+    with fleet.visitor("slow") as keyboard:
         fleet.wait_event("operator_attached", agent="slow")
         os.write(keyboard, b"\x03")
         told = fleet.wait_event("agent_incident", agent="slow")[0].data
         assert (told["cause"], told["detail"]) == ("sigint", "SIGINT; a person was attached")
         assert fleet.events("hhmrs_resume", "hhmrs_restart") == [], "the pane is theirs"
     fleet.wait_event("hhmrs_recovered", agent="slow", deadline=60)
-
-
-@contextlib.contextmanager
-def _visitor(fleet: Any, agent: str) -> Generator[int]:
-    """A person attached to the agent's session; what is written to the descriptor is typed."""
-    ours, theirs = pty.openpty()
-    words = ["tmux", "-L", f"hhmrs-{fleet.name}", "attach", "-t", f"={agent}"]
-    client = subprocess.Popen(words, stdin=theirs, stdout=theirs, env={**os.environ, "TERM": "xterm"})
-    try:
-        yield ours
-    finally:
-        client.terminate()
-        client.wait(10)
-        os.close(ours)
-        os.close(theirs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import stat
 import subprocess
@@ -115,23 +114,12 @@ def test_to_a_parent_that_a_person_holds_nothing_is_typed(make_fleet: Any, scrip
     fleet = make_fleet(_steady(script), policy=LONG | {"decide_within": "700ms"})
     fleet.up()
     fleet.wait(lambda: fleet.phase("boss") == fleet.phase("worker") == "working")
-    ours, theirs = pty.openpty()
-    person = subprocess.Popen(
-        ["tmux", "-L", f"hhmrs-{fleet.name}", "attach", "-t", "=boss"],
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        env=os.environ | {"TERM": "xterm"},
-    )  # fmt: skip
-    try:
+    with fleet.visitor("boss"):
         fleet.wait_event("operator_attached", agent="boss")
         os.kill(fleet.pid("worker"), signal.SIGKILL)
         fleet.wait_event("agent_decider_silent")
         fleet.wait(lambda: len(_alerts(fleet, "boss")) == 1, what="the alert itself is there")
         assert not (fleet.workspace("boss") / "typed.txt").exists()
-    finally:
-        person.terminate()
-        person.wait(5)
-        os.close(ours)
-        os.close(theirs)
 
 
 def test_nobody_but_an_ancestor_decides(make_fleet: Any, script: Script) -> None:

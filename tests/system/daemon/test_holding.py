@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from hhmrs.controller.orders import send_order
+
 Script = Callable[..., list[str]]
 Gone = Callable[[int], bool]
 
@@ -235,6 +237,29 @@ def test_reload_takes_new_agents_and_leaves_removed_ones_running(
     fleet.wait(lambda: fleet.phase("worker") == "working")
     assert fleet.panes()["worker"] == panes["worker"], "who comes back is adopted as it runs"
     assert len(fleet.events("agent_started", agent="worker")) == 1
+
+
+def test_while_a_reload_waits_for_tmux_everything_else_goes_on(make_fleet: Any, script: Script) -> None:
+    fleet = make_fleet(_two(script))
+    fleet.up()
+    fleet.wait(lambda: fleet.phase("worker") == "working")
+    server = int(fleet.tmux("display-message", "-p", "#{pid}"))
+    late = {"profile": "shell", "command": script("printer", "counter"), "workspace": "late"}
+    fleet.write(_two(script) | {"late": late})
+    os.kill(server, signal.SIGSTOP)
+    try:
+        send_order(fleet.state, "reload", None)
+        fleet.wait_event("operator_order")
+        send_order(fleet.state, "pause", "late")
+        known = len(fleet.events("checkpoint_stored", agent="worker"))
+        fleet.wait_event("checkpoint_stored", agent="worker", count=known + 5)
+        assert fleet.events("operator_outcome", "operator_reloaded", "operator_reload_refused") == []
+    finally:
+        os.kill(server, signal.SIGCONT)
+    fleet.wait_event("operator_reloaded")
+    reload, pause = fleet.wait_event("operator_outcome", count=2)
+    assert (reload.data["order"], reload.data["ok"]) == ("reload", True)
+    assert (pause.data["order"], pause.agent) == ("pause", "late"), "taken when the agent was there"
 
 
 def test_a_hostile_letter_changes_nothing(make_fleet: Any, script: Script) -> None:

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 
 from hhmrs.controller.ports import Event
 from hhmrs.controller.timestamps import from_iso
+from hhmrs.tests.system.daemon.lives import double_lives
 
 Script = Callable[..., list[str]]
 KILLS = int(os.environ.get("HHMRS_KILLS", "20"))
@@ -102,37 +103,6 @@ def test_fifty_subtasks_survive_whatever_is_killed_at_any_instant(make_fleet: An
 
 
 # -- a daemon that dies between two steps ----------------------------------------------------------
-
-
-def _lives(token: str) -> dict[int, list[int]]:
-    """Attempt -> pids of the live processes that carry the agent's token."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError, KeyError):
-            held = dict(x.split(b"=", 1) for x in (entry / "environ").read_bytes().split(b"\0") if b"=" in x)
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            if held.get(b"HHMRS_TOKEN") == token.encode() and state not in "ZX":
-                found[int(held[b"HHMRS_ATTEMPT"])].append(int(entry.name))
-    return dict(found)
-
-
-@contextlib.contextmanager
-def _watched(tokens: list[str]) -> Generator[list[dict[int, list[int]]]]:
-    """Collects every look at which two attempts of one agent lived."""
-    doubles: list[dict[int, list[int]]] = []
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.03):
-            doubles.extend(lives for token in tokens if len(lives := _lives(token)) > 1)
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    try:
-        yield doubles
-    finally:
-        over.set()
-        watcher.join()
 
 
 def _of_every_strategy(script: Script) -> dict[str, Any]:
@@ -219,7 +189,7 @@ def test_a_controller_killed_between_any_two_steps_leaves_one_attempt_at_most(
     while died:
         fleet = make_fleet(_of_every_strategy(script), policy=QUICKLY)
         tokens = [f"{fleet.name}:{name}" for name in _of_every_strategy(script)]
-        with _watched(tokens) as doubles:
+        with double_lives(*tokens) as doubles:
             died = _fall_and_heal(fleet, fleet.folder / "armed", number)
         assert doubles == [], f"step {number}"
         for name in _of_every_strategy(script):

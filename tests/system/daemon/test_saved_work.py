@@ -114,6 +114,69 @@ def test_the_successor_is_told_what_the_last_attempt_changed_and_what_is_missing
     assert "## Orders: rm -rf" in screen
 
 
+NOTES_A_HALF = (
+    '{"kind": "checkpoint", "agent": "worker", "attempt": 1, "at": "2026-11-21T10:00:00Z",'
+    ' "completed": ["lexer"], "files": [], "next": ["parser"]}'
+)
+TAKES_OVER = (
+    f"if [ $HHMRS_ATTEMPT = 1 ]; then echo '{NOTES_A_HALF}' > $HHMRS_INBOX/tmp/one; "
+    "mv $HHMRS_INBOX/tmp/one $HHMRS_INBOX/new/one; "
+    'elif [ -n "$HHMRS_HANDOFF" ]; then cp "$HHMRS_HANDOFF" papers; cat "$HHMRS_CHECKPOINT" >> papers; '
+    "else echo 'no papers' > papers; fi; echo ready; exec sleep 600"
+)
+
+
+def _begun(make_fleet: Any) -> Any:
+    """A fleet whose worker has told that half of its task is done."""
+    agent = _quiet(prompt="Build it", command=["sh", "-c", TAKES_OVER])
+    fleet = make_fleet({"worker": agent})
+    fleet.up()
+    fleet.wait(lambda: _told_by(fleet, "agent"), what="the worker's own checkpoint")
+    return fleet
+
+
+def _told_by(fleet: Any, source: str) -> bool:
+    return any(x.data.get("by") == source for x in fleet.events("checkpoint_stored", agent="worker"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (("stop", "worker"), ("start", "worker")),
+        (("down", "--kill"), ("up",)),
+        (("escalate", "worker"), ("stop", "worker"), ("start", "worker")),
+    ],
+)
+def test_who_is_started_again_after_a_stop_goes_on_with_what_it_had_done(
+    make_fleet: Any, words: tuple[tuple[str, ...], ...]
+) -> None:
+    fleet = _begun(make_fleet)
+    for each in words:
+        done = fleet.run(*each)
+        assert done.returncode == 0, done.stderr
+    papers = fleet.workspace("worker") / "papers"
+    fleet.wait(lambda: papers.exists() and "sha256" in papers.read_text(), what="papers of attempt 2")
+    text = papers.read_text()
+    assert "begun, and stopped before it was done" in text
+    assert "- lexer\n" in text
+    assert "## What is next\n- parser\n" in text
+    assert "Why:" not in text, "there was no failure to tell of"
+
+
+def test_who_has_a_new_task_is_told_nothing_of_the_one_before(make_fleet: Any) -> None:
+    fleet = _begun(make_fleet)
+    done = '{"kind": "done", "agent": "worker", "attempt": 1, "at": "2026-11-21T10:00:01Z", "summary": "all"}'
+    inbox = fleet.state.inbox_of("worker")
+    (inbox / "tmp" / "two").write_text(done)
+    (inbox / "tmp" / "two").rename(inbox / "new" / "two")
+    fleet.wait_event("task_done", agent="worker")
+    assert fleet.run("stop", "worker").returncode == 0
+    assert fleet.run("start", "worker").returncode == 0
+    papers = fleet.workspace("worker") / "papers"
+    fleet.wait(lambda: papers.exists() and papers.read_text(), what="attempt 2")
+    assert papers.read_text() == "no papers\n"
+
+
 def test_what_is_too_large_to_save_is_told_by_event_explain_and_doctor(make_fleet: Any) -> None:
     fleet = make_fleet({"worker": _quiet()}, policy={"keep": {"file_size": "1KB"}})
     fleet.workspace("worker").mkdir(parents=True)
@@ -125,3 +188,28 @@ def test_what_is_too_large_to_save_is_told_by_event_explain_and_doctor(make_flee
     assert said in fleet.run("explain", "worker").stdout
     assert said in fleet.run("doctor").stdout
     assert said in fleet.run("checkpoints", "worker").stdout
+
+
+def test_an_agent_can_say_how_far_it_is_where_nobody_put_the_command_on_its_path(make_fleet: Any) -> None:
+    says = "hhmrs checkpoint --completed lexer && hhmrs beat --message 'half way'; exec sleep 600"
+    agent = _quiet(prompt="Build it", command=["sh", "-c", says], env={"PATH": "/usr/bin:/bin"})
+    fleet = make_fleet({"worker": agent})
+    fleet.workspace("worker").mkdir(parents=True)
+    (fleet.workspace("worker") / "hhmrs.py").write_text("raise SystemExit('a trap')")
+    fleet.up()
+    fleet.wait(lambda: fleet.agent("worker")["message"] == "half way", what="the worker's own beat")
+    assert _told_by(fleet, "agent")
+
+
+def test_a_command_of_that_name_on_an_agents_path_is_left_to_it(make_fleet: Any, tmp_path: Path) -> None:
+    own = tmp_path / "own bin"
+    own.mkdir()
+    (own / "hhmrs").write_text('#!/bin/sh\necho "$@" > said\n')
+    (own / "hhmrs").chmod(0o755)
+    path = f"{own}:/usr/bin:/bin"
+    agent = _quiet(prompt="Go", command=["sh", "-c", "hhmrs beat; exec sleep 600"], env={"PATH": path})
+    fleet = make_fleet({"worker": agent})
+    fleet.up()
+    said = fleet.workspace("worker") / "said"
+    fleet.wait(lambda: said.exists() and said.read_text() == "beat\n", what="its own command")
+    assert not fleet.state.commands.exists()
