@@ -8,160 +8,24 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..config.fleet import AgentSpec, FleetSpec
 from ..config.paths import StateDir
 from ..healing.agent import AgentState, Attempt, Incident, Phase
 from ..healing.asking import open_question
-from ..healing.detect import ages, judge
-from ..healing.explain import rule_words
 from ..healing.seats import seat_of
 from .known import KnownStates
 from .ledger import LedgerReader
 from .lock import Holder, read_holder
 from .looks import Looks
+from .status import AgentView, AttemptView, DaemonView, FleetView, IncidentView
 from .timestamps import to_iso
 
 KINDS = ("beat", "output", "file", "transcript", "process", "cpu")
 CLOSED_SHOWN = 20
 _ENDED = frozenset({Phase.DONE, Phase.STOPPED, Phase.EXITED, Phase.ESCALATED})
-
-
-@dataclass(frozen=True, slots=True)
-class DaemonView:
-    pid: int
-    uptime_s: float
-    mode: str
-    version: str
-    ready: bool
-    config: str
-    stopped: bool = False
-    """Its process is stopped (state T): what is shown is the last known state, and nobody is healed."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptView:
-    """`at` is text; `outcome` pending, success or failure; `why` the proof or the reason."""
-
-    n: int
-    strategy: str
-    at: str
-    outcome: str
-    why: str
-
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentView:
-    """`outcome` is None while it is open, an escalated one (level 3) too; then recovered, self or cleared."""
-
-    id: str
-    agent: str
-    opened: str
-    symptom: str
-    cause: str
-    detail: str
-    attempts: tuple[AttemptView, ...]
-    outcome: str | None
-    level: int
-    closed: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "attempts": [a.as_json() for a in self.attempts]}
-
-
-@dataclass(frozen=True, slots=True)
-class AgentView:
-    """One agent of contract.md section 5. `evidence`: seconds since the newest of each kind, None: none yet.
-
-    `rule` says why it is in its phase, `quick_look_s` how long a spell without progress has lasted once the
-    quick look has noticed it, else None; `pane_title` is what its pane calls itself, hostile text.
-    `stage` is where a recovery stands, `next` the strategy under way and the time its stage ends; `asks` the
-    ancestor that is asked for the next step, and until when it may answer."""
-
-    id: str
-    parent: str | None
-    profile: str | None
-    model: str | None
-    phase: str
-    since: str | None
-    attempt: int
-    restarts: int
-    reassigns: int
-    pid: int | None
-    pane: str | None
-    socket: str | None
-    task: str | None
-    progress: float | None
-    message: str
-    cpu_pct: float
-    memory_mb: float
-    evidence: Mapping[str, float | None]
-    incident: str | None
-    title: str
-    ready: bool
-    alive: bool
-    attached: bool
-    pane_title: str
-    rule: str | None
-    quick_look_s: float | None
-    says: str
-    task_text: str | None
-    stage: str | None
-    next: Mapping[str, str | None] | None
-    asks: Mapping[str, str | None] | None
-    limited_until: str | None
-    bad_letters: int
-    held_back: tuple[Mapping[str, str | None], ...]
-    orphan: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        plain = {name: getattr(self, name) for name in self.__slots__ if name != "orphan"}
-        plain["evidence"] = dict(self.evidence)
-        plain["next"] = dict(self.next) if self.next else None
-        plain["held_back"] = [dict(hold) for hold in self.held_back]
-        plain["asks"] = dict(self.asks) if self.asks else None
-        return plain | ({"orphan": True} if self.orphan else {})
-
-
-@dataclass(frozen=True, slots=True)
-class FleetView:
-    """The document of `status --json`; agents in file order, then those no longer in it."""
-
-    fleet: str
-    at: str
-    host: str
-    daemon: DaemonView | None
-    cascade: Mapping[str, Any] | None
-    agents: tuple[AgentView, ...]
-    incidents: tuple[IncidentView, ...]
-    states: Mapping[str, AgentState] = field(default_factory=dict)
-    """What it was made of, as far as agents were ever started; no part of the document."""
-    spec: FleetSpec | None = None
-    """The fleet file, with what a person set for this daemon; no part of the document."""
-
-    @property
-    def open_incidents(self) -> tuple[IncidentView, ...]:
-        return tuple(i for i in self.incidents if i.outcome is None)
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "fleet": self.fleet,
-            "at": self.at,
-            "host": self.host,
-            "daemon": self.daemon.as_json() if self.daemon else None,
-            "cascade": dict(self.cascade) if self.cascade else None,
-            "agents": [a.as_json() for a in self.agents],
-            "incidents": [i.as_json() for i in self.incidents],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +38,10 @@ class _Book:
     cascade: Mapping[str, Any] | None
 
 
+KeptViews = dict[str, tuple[AgentState | None, AgentSpec | None, tuple[object, ...], AgentView]]
+"""Views of the looks before, by agent, each behind what it was made of."""
+
+
 def fleet_view(
     state_dir: StateDir,
     spec: FleetSpec | None,
@@ -181,9 +49,10 @@ def fleet_view(
     *,
     reader: LedgerReader | None = None,
     known: KnownStates | None = None,
+    kept: KeptViews | None = None,
 ) -> FleetView:
-    """The fleet at `now` (seconds since the epoch). A caller that looks often passes its own `reader`, and
-    what it has `known` from the looks before.
+    """The fleet at `now` (seconds since the epoch). A caller that looks often passes its own `reader`, what
+    it has `known` from the looks before and the views it has `kept`.
 
     Raises LedgerError when there is a ledger that cannot be read."""
     holder = read_holder(state_dir)
@@ -202,13 +71,13 @@ def fleet_view(
     strangers = [name for name in book.rows if name not in specs]
     # A file that is gone or broken says nothing of who left it.
     orphans = strangers if spec is None else [name for name in strangers if not _is_over(book, name)]
-    agents = [_agent(name, specs[name], book, now, holder) for name in specs]
-    agents += [
-        _agent(name, None, book, now, holder, orphan=spec is not None) for name in _by_family(orphans, book)
-    ]
+    kept, up = kept if kept is not None else {}, holder is not None
+    agents = [_kept(kept, name, specs[name], book, up, orphan=False) for name in specs]
+    lost = spec is not None
+    agents += [_kept(kept, name, None, book, up, orphan=lost) for name in _by_family(orphans, book)]
     return FleetView(
         fleet=state_dir.fleet,
-        at=to_iso(now),
+        now=now,
         host=holder.host if holder else socket.gethostname(),
         daemon=_daemon(holder, now) if holder else None,
         cascade=book.cascade,
@@ -244,14 +113,32 @@ def _daemon(holder: Holder, now: float) -> DaemonView:
     )
 
 
-def _agent(
-    name: str, spec: AgentSpec | None, book: _Book, now: float, holder: Holder | None, *, orphan: bool = False
+def _kept(
+    kept: KeptViews, name: str, spec: AgentSpec | None, book: _Book, up: bool, *, orphan: bool
 ) -> AgentView:
+    """The view from the look before, if what it is made of is what it was made of."""
     row = book.rows.get(name, {})
-    state = book.states.get(name) or AgentState(name, phase=Phase.STARTING if holder else Phase.UNKNOWN)
+    state, rest = book.states.get(name), (row.get("parent"), row.get("profile"), row.get("model"), up, orphan)
+    before = kept.get(name)
+    # Of states and specs only the very same will do: to compare them costs more than to make a view.
+    if before is not None and before[0] is state and before[1] is spec and before[2] == rest:
+        return before[3]
+    view = _agent(name, spec, state, row, up, orphan=orphan)
+    kept[name] = (state, spec, rest, view)
+    return view
+
+
+def _agent(
+    name: str,
+    spec: AgentSpec | None,
+    known: AgentState | None,
+    row: Mapping[str, Any],
+    up: bool,
+    *,
+    orphan: bool,
+) -> AgentView:
+    state = known or AgentState(name, phase=Phase.STARTING if up else Phase.UNKNOWN)
     profile, model = _seat(state, spec, row)
-    found = judge(state, spec, now) if spec and name in book.states else None
-    seen = {sign.kind: sign.age for sign in found.signs} if found else ages(state.trace, now)
     task = state.task
     return AgentView(
         id=name,
@@ -271,15 +158,13 @@ def _agent(
         message=state.message,
         cpu_pct=round(_finite(state.cpu_pct) or 0.0, 1),
         memory_mb=round(_finite(state.memory_mb) or 0.0, 1),
-        evidence={kind: None if (age := seen[kind]) is None else round(age, 3) for kind in KINDS},
+        trace={kind: getattr(state.trace, kind) for kind in KINDS},
         incident=state.incident.id if state.incident else None,
         title=spec.title if spec else name,
         ready=state.ready,
         alive=state.alive,
         attached=state.attached,
         pane_title=state.title,
-        rule=rule_words(found, state, spec) if found and spec else None,
-        quick_look_s=None if found is None or found.quick is None else round(found.quick, 3),
         says=state.says,
         task_text=task.text if task else None,
         stage=state.recovery.stage.value if state.recovery else None,

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..config.fleet import FleetSpec
 from ..config.loading import load_fleet
@@ -14,12 +14,13 @@ from ..config.paths import StateDir
 from ..config.problems import ConfigError
 from ..controller.known import KnownStates
 from ..controller.ledger import LedgerReader
-from ..controller.lock import read_holder
+from ..controller.lock import Holder, read_holder
 from ..controller.orders import send_order
 from ..controller.ports import Event, Terminals
-from ..controller.views import FleetView, fleet_view
+from ..controller.status import AgentView, FleetView
+from ..controller.views import KeptViews, fleet_view
 from ..healing.explain import explain
-from .document import read_fleet
+from .document import Agent, Fleet, fleet_of, read_agent, read_trouble
 from .feed import Snapshot
 
 NEWEST = 400
@@ -41,6 +42,14 @@ class _Book:
     focus: str | None = None
     of_focus: deque[Event] = field(default_factory=lambda: deque(maxlen=OF_ONE))
     known: KnownStates = field(default_factory=KnownStates)
+    views: KeptViews = field(default_factory=dict)
+    agents: dict[str, tuple[AgentView, bool, Agent]] = field(default_factory=dict)
+    """Each behind the view that it was read from, and whether a daemon was up."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    made_of: tuple[object, ...] = ()
+    """What the newest `view` and `fleet` were made of."""
+    view: FleetView | None = None
+    fleet: Fleet | None = None
 
 
 class DaemonSource:
@@ -63,9 +72,9 @@ class DaemonSource:
             spec = self._current_spec()
             self._read(focus)
             book = self._book
-            view = fleet_view(self._dir, spec, now, reader=self._reader, known=book.known)
+            view, fleet = self._look(spec, holder, now)
             return Snapshot(
-                fleet=read_fleet(view.as_json(), {agent.id: agent.title for agent in view.agents}),
+                fleet=fleet,
                 spec=spec,
                 events=tuple(book.newest),
                 focus=focus,
@@ -109,6 +118,17 @@ class DaemonSource:
             if focus is not None:
                 book.of_focus.extend(self._reader.events(agent=focus))
 
+    def _look(self, spec: FleetSpec | None, holder: Holder | None, now: float) -> tuple[FleetView, Fleet]:
+        """Where nothing was written since the last look only the clock has gone on."""
+        book = self._book
+        made_of = (book.version, spec, holder, holder is not None and holder.is_stopped())
+        if book.view is None or book.fleet is None or not _same(made_of, book.made_of):
+            view = fleet_view(self._dir, spec, now, reader=self._reader, known=book.known, kept=book.views)
+            book.made_of, book.view, book.fleet = made_of, view, _read(view, book)
+            return view, book.fleet
+        uptime = max(0.0, now - holder.started_at) if holder else None
+        return replace(book.view, now=now), replace(book.fleet, at=now, uptime=uptime)
+
     def _explain(self, view: FleetView, focus: str | None, now: float) -> tuple[str, ...]:
         one = view.spec.agents.get(focus) if view.spec is not None and focus is not None else None
         if one is None:
@@ -129,6 +149,30 @@ class DaemonSource:
             except (ConfigError, OSError):
                 return spec
         return self._spec
+
+
+def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    return len(one) == len(other) and all(a is b or a == b for a, b in zip(one, other, strict=True))
+
+
+def _read(view: FleetView, book: _Book) -> Fleet:
+    """The document of `status --json` as the screen's values; only what was written anew is read anew."""
+    titles = {agent.id: agent.title for agent in view.agents}
+    if titles != book.titles:
+        book.titles, book.agents = titles, {}
+    whole = {"fleet": view.fleet, "daemon": view.daemon and view.daemon.as_json(), "cascade": view.cascade}
+    up = view.daemon is not None
+    agents = tuple(_read_agent(one, up, book) for one in view.agents)
+    return fleet_of(whole, view.now, agents, tuple(read_trouble(one.as_json()) for one in view.incidents))
+
+
+def _read_agent(view: AgentView, up: bool, book: _Book) -> Agent:
+    known = book.agents.get(view.id)
+    if known is not None and known[0] is view and known[1] == up:
+        return known[2]
+    agent = read_agent(view.as_json(), view.trace, book.titles, up)
+    book.agents[view.id] = (view, up, agent)
+    return agent
 
 
 def _stamp(spec: FleetSpec | None) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from ..healing.agent import Phase
@@ -41,7 +42,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One agent now. `evidence`: age in seconds per kind, None for none yet; `since`: epoch seconds."""
+    """One agent, as long as nothing is written about it. `trace`: when the newest evidence of each kind was
+    seen, None for none yet; that and `since` are epoch seconds by the clock of `Fleet.at`."""
 
     id: str
     title: str
@@ -59,7 +61,7 @@ class Agent:
     message: str = ""
     cpu_pct: float = 0.0
     memory_mb: float = 0.0
-    evidence: Mapping[str, float | None] = field(default_factory=dict)
+    trace: Mapping[str, float | None] = field(default_factory=dict)
     incident: str | None = None
     alive: bool = True
     attached: bool = False
@@ -75,13 +77,13 @@ class Agent:
 
     @property
     def newest(self) -> tuple[str, float] | None:
-        """Kind and age of the newest evidence that the agent made; that its process is there counts last."""
-        known = [(value, kind) for kind, value in self.evidence.items() if value is not None]
+        """Kind and time of the newest evidence that the agent made; that its process is there counts last."""
+        known = [(at, kind) for kind, at in self.trace.items() if at is not None]
         seen = [one for one in known if one[1] != "process"] or known
-        return (min(seen)[1], min(seen)[0]) if seen else None
+        return (max(seen)[1], max(seen)[0]) if seen else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fleet:
     """A whole status document. `up`: a daemon is running; `frozen`: its pid, if that process is stopped;
     `at`: epoch seconds of the look."""
@@ -97,11 +99,20 @@ class Fleet:
     frozen: int | None = None
 
     def agent(self, name: str | None) -> Agent | None:
-        return next((a for a in self.agents if a.id == name), None)
+        return self.by_id.get(name) if name is not None else None
 
     def trouble(self, agent: str) -> Trouble | None:
         """The agent's open incident, if any."""
-        return next((t for t in self.troubles if t.agent == agent and t.outcome is None), None)
+        return self.open_troubles.get(agent)
+
+    @cached_property
+    def open_troubles(self) -> Mapping[str, Trouble]:
+        """The open incident of each agent that has one."""
+        return {t.agent: t for t in reversed(self.troubles) if t.outcome is None}
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Agent]:
+        return {agent.id: agent for agent in self.agents}
 
     def title(self, agent: str | None) -> str:
         found = self.agent(agent)
@@ -120,19 +131,38 @@ def moment(stamp: object) -> float | None:
 
 def read_fleet(document: Mapping[str, Any], titles: Mapping[str, str]) -> Fleet:
     """A status document as values; `titles` by agent id, the id serves where one is missing."""
+    up, at = bool(document.get("daemon")), moment(document.get("at")) or 0.0
+    agents = [(raw, _trace(raw.get("evidence") or {}, at)) for raw in _maps(document.get("agents"))]
+    return fleet_of(
+        document,
+        at,
+        tuple(read_agent(raw, trace, titles, up) for raw, trace in agents),
+        tuple(read_trouble(raw) for raw in _maps(document.get("incidents"))),
+    )
+
+
+def fleet_of(
+    document: Mapping[str, Any], at: float, agents: tuple[Agent, ...], troubles: tuple[Trouble, ...]
+) -> Fleet:
+    """What a status document says of the fleet as a whole, with these agents and incidents."""
     daemon = document.get("daemon") or {}
-    cascade = document.get("cascade")
     return Fleet(
         name=clean(document.get("fleet", ""), 40),
-        at=moment(document.get("at")) or 0.0,
+        at=at,
         up=bool(daemon),
         mode=clean(daemon.get("mode", ""), 16),
         uptime=_number(daemon.get("uptime_s")),
-        cascade=_cascade(cascade),
-        agents=tuple(_agent(a, titles, bool(daemon)) for a in _maps(document.get("agents"))),
-        troubles=tuple(_trouble(i) for i in _maps(document.get("incidents"))),
+        cascade=_cascade(document.get("cascade")),
+        agents=agents,
+        troubles=troubles,
         frozen=int(_number(daemon.get("pid")) or 0) if daemon.get("stopped") is True else None,
     )
+
+
+def _trace(evidence: Mapping[str, Any], at: float) -> dict[str, float | None]:
+    """Times of what the document tells the ages of."""
+    ages = {kind: _number(evidence.get(kind)) for kind in KINDS}
+    return {kind: None if age is None else at - age for kind, age in ages.items()}
 
 
 def _maps(value: object) -> Iterable[Mapping[str, Any]]:
@@ -158,9 +188,11 @@ def _phase(value: object) -> Phase:
         return Phase.UNKNOWN
 
 
-def _agent(raw: Mapping[str, Any], titles: Mapping[str, str], up: bool) -> Agent:
+def read_agent(
+    raw: Mapping[str, Any], trace: Mapping[str, float | None], titles: Mapping[str, str], up: bool
+) -> Agent:
+    """One agent of a status document. `trace`: when the newest evidence of each kind was seen."""
     name = str(raw.get("id", ""))
-    evidence = raw.get("evidence") or {}
     pid, alive = raw.get("pid"), bool(raw.get("alive", True))
     task = raw.get("task_text") or raw.get("task")
     step = raw.get("next") or {}
@@ -182,7 +214,7 @@ def _agent(raw: Mapping[str, Any], titles: Mapping[str, str], up: bool) -> Agent
         message=clean(raw.get("message") or "", 200),
         cpu_pct=_number(raw.get("cpu_pct")) or 0.0,
         memory_mb=_number(raw.get("memory_mb")) or 0.0,
-        evidence={kind: _number(evidence.get(kind)) for kind in KINDS},
+        trace=trace,
         incident=clean(raw["incident"], 80) if raw.get("incident") else None,
         alive=alive,
         attached=bool(raw.get("attached")),
@@ -205,7 +237,8 @@ def _doing(raw: Mapping[str, Any], titles: Mapping[str, str], up: bool) -> str:
     return f"asks {titles.get(asked, asked)}" if asked else ""
 
 
-def _trouble(raw: Mapping[str, Any]) -> Trouble:
+def read_trouble(raw: Mapping[str, Any]) -> Trouble:
+    """One incident of a status document."""
     return Trouble(
         id=clean(raw.get("id", ""), 80),
         agent=str(raw.get("agent", "")),

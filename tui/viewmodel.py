@@ -18,7 +18,8 @@ class Row:
     """One visible line of the tree. `rails`: per level above, whether the line goes on; the last is its own.
 
     `below`: (phase, how many) for every phase that needs attention among folded descendants, worst first;
-    `hidden`: how many descendants are folded away. `seen`: whole seconds, so that equal rows stay equal."""
+    `hidden`: how many descendants are folded away. `since` and `seen` are epoch seconds: what is told of them
+    goes on with the clock, and the row does not."""
 
     agent: str
     title: str
@@ -26,8 +27,8 @@ class Row:
     parent: bool
     folded: bool
     phase: Phase
-    phase_age: int | None
-    seen: int | None
+    since: float | None
+    seen: float | None
     kind: str
     tries: int
     percent: int | None
@@ -88,18 +89,72 @@ def _reaches_top(agent: str, agents: Mapping[str, Agent]) -> bool:
 
 def rows(fleet: Fleet, folded: frozenset[str] = frozenset(), needle: str = "") -> tuple[Row, ...]:
     """The visible lines. With a needle, every match stands with its ancestors and folding rests."""
-    tree = grow(fleet)
-    wanted = _matches(tree, needle) if needle.strip() else None
-    troubled = {t.agent for t in fleet.troubles if t.outcome is None}
-    lines: list[Row] = []
+    return Lines().of(fleet, folded, needle)
+
+
+class Lines:
+    """The rows of one look after another: where nothing was written about an agent, its row is the same."""
+
+    def __init__(self) -> None:
+        self._shape: tuple[tuple[str, str | None], ...] = ()
+        self._children: Mapping[str | None, tuple[str, ...]] = {}
+        self._asked: tuple[object, ...] | None = None
+        self._plan: list[tuple[str, tuple[bool, ...], bool]] = []
+        """Who stands in which line: agent, rails, folded."""
+        self._made: dict[str, tuple[Agent, Trouble | None, tuple[bool, ...], bool, Row]] = {}
+        self._last: tuple[Fleet, tuple[Row, ...]] | None = None
+        """What the newest rows were made of, unless they go on with the clock."""
+
+    def of(self, fleet: Fleet, folded: frozenset[str] = frozenset(), needle: str = "") -> tuple[Row, ...]:
+        """As `rows`."""
+        if self._last is not None and self._asked == (folded, None) and not needle.strip():
+            before, made = self._last
+            if fleet.agents is before.agents and fleet.troubles is before.troubles and fleet.up == before.up:
+                return made
+        tree = self._tree(fleet)
+        wanted = _matches(tree, needle) if needle.strip() else None
+        if self._asked != (folded, wanted):
+            self._asked, self._plan, self._made = (folded, wanted), _plan(tree, folded, wanted), {}
+        made = tuple(self._row(tree, fleet, *line) for line in self._plan)
+        self._last = (fleet, made) if len(self._made) == len(self._plan) else None
+        return made
+
+    def _tree(self, fleet: Fleet) -> Tree:
+        shape = tuple((agent.id, agent.parent) for agent in fleet.agents)
+        if shape != self._shape:
+            self._shape, self._children, self._asked = shape, grow(fleet).children, None
+        return Tree(self._children, fleet.by_id)
+
+    def _row(self, tree: Tree, fleet: Fleet, name: str, rails: tuple[bool, ...], closed: bool) -> Row:
+        agent, trouble = tree.agents[name], fleet.trouble(name)
+        known = self._made.get(name)
+        if (
+            known is not None
+            and known[0] is agent
+            and known[1] == trouble
+            and known[2:4] == (rails, fleet.up)
+        ):
+            return known[4]
+        row = _row(tree, fleet, name, rails, closed)
+        if (
+            not closed and agent.until is None
+        ):  # what goes on with the clock, or with others, is made each time
+            self._made[name] = (agent, trouble, rails, fleet.up, row)
+        return row
+
+
+def _plan(
+    tree: Tree, folded: frozenset[str], wanted: frozenset[str] | None
+) -> list[tuple[str, tuple[bool, ...], bool]]:
+    lines: list[tuple[str, tuple[bool, ...], bool]] = []
     pending: list[tuple[str, tuple[bool, ...]]] = _branch(tree, None, (), wanted)
     while pending:
         name, rails = pending.pop()
         closed = wanted is None and name in folded and bool(tree.children.get(name))
-        lines.append(_row(tree, fleet, name, rails, closed, troubled))
+        lines.append((name, rails, closed))
         if not closed:
             pending.extend(_branch(tree, name, rails, wanted))
-    return tuple(lines)
+    return lines
 
 
 def _branch(
@@ -112,11 +167,10 @@ def _branch(
     return [(name, (*rails, name != names[-1])) for name in reversed(names)]
 
 
-def _row(
-    tree: Tree, fleet: Fleet, name: str, rails: tuple[bool, ...], closed: bool, troubled: set[str]
-) -> Row:
-    agent = tree.agents[name]
+def _row(tree: Tree, fleet: Fleet, name: str, rails: tuple[bool, ...], closed: bool) -> Row:
+    agent, trouble = tree.agents[name], fleet.trouble(name)
     hidden = tree.descendants(name) if closed else []
+    below = tally(tree.agents[h] for h in hidden)
     kind, seen = agent.newest or ("", None)
     return Row(
         agent=name,
@@ -125,16 +179,16 @@ def _row(
         parent=bool(tree.children.get(name)),
         folded=closed,
         phase=agent.phase,
-        phase_age=_whole(None if agent.since is None else fleet.at - agent.since),
-        seen=_whole(seen),
+        since=agent.since,
+        seen=seen,
         kind=kind,
         tries=agent.restarts + agent.reassigns,
         percent=None if agent.progress is None else round(100 * min(1.0, max(0.0, agent.progress))),
-        message=says(agent, fleet.at, fleet.trouble(name)),
-        affected=is_affected(agent, name in troubled),
+        message=says(agent, fleet.at, trouble),
+        affected=is_affected(agent, trouble is not None),
         stale=not fleet.up,
         hidden=len(hidden),
-        below=tally(tree.agents[h] for h in hidden),
+        below=below,
     )
 
 
@@ -160,10 +214,6 @@ def says(agent: Agent, now: float, trouble: Trouble | None = None) -> str:
 def is_affected(agent: Agent, troubled: bool) -> bool:
     """An intervention is under way: the one thing that is painted orange."""
     return agent.phase is Phase.RECOVERING or (troubled and agent.phase in SICK)
-
-
-def _whole(seconds: float | None) -> int | None:
-    return None if seconds is None else max(0, int(seconds))
 
 
 def tally(agents: Iterable[Agent], least: int = 1) -> tuple[tuple[Phase, int], ...]:
@@ -198,12 +248,11 @@ class Change:
 
 
 def changed(before: Sequence[object], after: Sequence[object]) -> Change:
-    """Compares two lists of lines one by one."""
+    """Compares two lists of lines one by one; most are the very same."""
     if len(before) != len(after):
         return Change(True)
-    return Change(
-        False, tuple(i for i, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1])
-    )
+    pairs = enumerate(zip(before, after, strict=True))
+    return Change(False, tuple(i for i, (old, new) in pairs if old is not new and old != new))
 
 
 def place(lines: Sequence[Row], agent: str | None, near: int) -> int:
@@ -217,7 +266,7 @@ def place(lines: Sequence[Row], agent: str | None, near: int) -> int:
 def next_in_need(fleet: Fleet, after: str | None) -> str | None:
     """The worst agent, or the next of the same rank after `after`; None when nobody needs a look."""
     order = [row.agent for row in rows(fleet)]
-    by_id = {agent.id: agent for agent in fleet.agents}
+    by_id = fleet.by_id
     needy = [name for name in order if LOOKS[by_id[name].phase].rank > 0]
     if not needy:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,7 @@ from hhmrs.tui.prose import timeline_lines
 from hhmrs.tui.recoveries import plan, turn, why_not
 from hhmrs.tui.themes import DARK, LIGHT, THEMES, TRON_INK, TRON_ORANGE, TRON_PULSE, cursor_ground
 from hhmrs.tui.tones import Tone
-from hhmrs.tui.viewmodel import changed, grow, next_in_need, place, rows
+from hhmrs.tui.viewmodel import Lines, changed, grow, next_in_need, place, rows
 from hhmrs.tui.widgets.pane import settle, tame
 
 NOW = 1_795_260_000.0
@@ -148,7 +149,9 @@ def test_the_status_document_is_read_and_made_inert() -> None:
     assert one.title == "The Boss"
     assert one.message.isprintable()
     assert "[red]" in one.message
-    assert one.newest == ("output", 0.4)
+    assert one.newest is not None
+    assert one.newest[0] == "output"
+    assert seen.at - one.newest[1] == pytest.approx(0.4)
     assert seen.at - (one.since or 0) == pytest.approx(10)
 
 
@@ -160,10 +163,10 @@ def test_a_document_with_unknown_or_missing_values_is_still_read() -> None:
 
 
 def test_the_process_being_there_is_not_the_newest_evidence() -> None:
-    assert agent("a", evidence={"process": 0.1, "output": 40.0}).newest == ("output", 40.0)
-    assert agent("a", evidence={"process": 0.1, "output": None}).newest == ("process", 0.1)
+    assert agent("a", trace={"process": 90.0, "output": 40.0}).newest == ("output", 40.0)
+    assert agent("a", trace={"process": 90.0, "output": None}).newest == ("process", 90.0)
     working = {"agents": [{"id": "a", "evidence": {"process": 0.1, "output": 46.0, "cpu": 1.9}}]}
-    assert read_fleet(working, {}).agents[0].newest == ("cpu", 1.9), "a compiler at work prints nothing"
+    assert read_fleet(working, {}).agents[0].newest == ("cpu", -1.9), "a compiler at work prints nothing"
 
 
 # -- words and colours ------------------------------------------------------------------------------
@@ -409,6 +412,38 @@ def test_the_answer_to_an_order_is_told_once() -> None:
     assert desk.waiting() == 0
 
 
+def test_a_pass_over_the_fleet_is_answered_with_what_it_found_and_not_with_half_a_page() -> None:
+    desk = Desk()
+    desk.sent(Sent("l1", "heal", None, NOW))
+    whole = fleet(agent("a"), agent("b"), agent("c", phase=Phase.ESCALATED))
+    page = "a is working for 3.0 s\nb is working"
+    come = [event(9, "operator_outcome", 0, letter="l1", order="heal", ok=True, message=page)]
+    (answer,) = desk.answers(come, whole, NOW)
+    assert answer.line == "fleet: heal done: looked at all: 2 working, 1 escalated"
+
+
+def test_seats_of_one_name_are_offered_once_and_the_only_one_is_named(lone_spec: object) -> None:
+    from hhmrs.config.fleet import FleetSpec
+
+    assert isinstance(lone_spec, FleetSpec)
+    lone = lone_spec.agents["a"]
+    other = lone.seats[0].model_copy(update={"command": ("other",)})
+    one = agent("a", pid=7, profile="shell")
+    for seats in ((*lone.seats, other), (*lone.seats, other, other)):
+        more = lone.model_copy(update={"seats": seats})
+        made = plan("reassign", one, fleet(one), None, lone_spec.model_copy(update={"agents": {"a": more}}))
+        assert [dict(choice.args) for choice in made.choices] == [{"to": "shell"}]
+        assert made.steps[2] == "start attempt 1 with a handoff, on shell  (next in turn)"
+
+
+def test_a_clear_says_that_it_starts_who_is_not_running() -> None:
+    lost = agent("a", phase=Phase.ESCALATED, pid=None, attempt=4)
+    assert "start attempt 5: it is not running" in plan("clear", lost, fleet(lost), None, None).steps
+    for phase, pid in ((Phase.ESCALATED, 7), (Phase.STOPPED, None)):
+        other = agent("a", phase=phase, pid=pid, attempt=4)
+        assert "start attempt" not in " ".join(plan("clear", other, fleet(other), None, None).steps)
+
+
 @pytest.fixture
 def lone_spec() -> object:
     from pathlib import Path
@@ -418,3 +453,46 @@ def lone_spec() -> object:
     one = AgentSpec(id="a", title="A", seats=(Seat(profile=Profile(name="shell"), command=("true",)),),
                     workspace=Path("/tmp"), liveness=("output",), policy=Policy())  # fmt: skip
     return FleetSpec(fleet="f", path=Path("/tmp/hhmrs.yaml"), policy=Policy(), agents={"a": one}, profiles={})
+
+
+# -- one look after another -------------------------------------------------------------------------
+
+
+def test_rows_of_whoever_is_as_before_are_not_made_again() -> None:
+    lines, before = Lines(), FAMILY
+    first = lines.of(before)
+    assert first == rows(before)
+    assert lines.of(replace(before, at=NOW + 9)) is first, "only the clock has gone on"
+    newer = tuple(agent("a1", "a") if one.id == "a1" else one for one in before.agents)
+    second = lines.of(replace(before, agents=newer))
+    assert second == rows(replace(before, agents=newer))
+    assert [old is new for old, new in zip(first, second, strict=True)] == [r.agent != "a1" for r in first]
+
+
+def test_rows_follow_everything_that_they_are_made_of() -> None:
+    """Against rows that remember nothing, over all that may change between two looks."""
+    lines, hurt = Lines(), Trouble("a1-i1", "a1", NOW - 3, "stalled", "stalled", "no life", outcome=None)
+    stalled = agent("a1", "a", Phase.STALLED)
+    limited = agent("b", "root", Phase.LIMITED, until=NOW + 30)
+    moved = agent("a2", "b")
+    sick = fleet(*FAMILY.agents[:2], stalled, *FAMILY.agents[3:])
+    hurting = replace(sick, troubles=(hurt,))
+    looks: list[tuple[Fleet, frozenset[str], str]] = [
+        (FAMILY, frozenset(), ""),
+        (FAMILY, frozenset({"a"}), ""),
+        (sick, frozenset({"a"}), ""),
+        (hurting, frozenset({"a"}), ""),
+        (hurting, frozenset(), ""),
+        (sick, frozenset(), ""),
+        (hurting, frozenset(), ""),
+        (replace(hurting, up=False), frozenset(), ""),
+        (fleet(*FAMILY.agents[:4], limited), frozenset(), ""),
+        (replace(fleet(*FAMILY.agents[:4], limited), at=NOW + 12), frozenset(), ""),
+        (fleet(*FAMILY.agents[:4], limited, up=False), frozenset(), ""),
+        (fleet(*FAMILY.agents[:3], moved, FAMILY.agents[4]), frozenset(), ""),
+        (fleet(*FAMILY.agents[:3], moved, FAMILY.agents[4]), frozenset(), "!a2"),
+        (fleet(*FAMILY.agents[:2]), frozenset({"root"}), ""),
+        (FAMILY, frozenset(), ""),
+    ]
+    for seen, folded, needle in looks:
+        assert lines.of(seen, folded, needle) == rows(seen, folded, needle)

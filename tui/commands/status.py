@@ -69,13 +69,14 @@ def fleet_lines(document: Mapping[str, Any], titles: Mapping[str, str], screen: 
     cells = [["AGENT", "PHASE", "FOR", "TRY", "SEEN", "CPU", "MB", ""]]
     for row in shown:
         agent = by_id[row.agent]
-        seen = f"{row.kind} {age(row.seen)}" if row.kind else "-"
+        seen = f"{row.kind} {age(fleet.at - row.seen)}" if row.seen is not None else "-"
+        since = None if row.since is None else fleet.at - row.since
         percent = f"{row.percent}% " if row.percent is not None else ""
         name = screen.rails(row.rails) + inert(row.title, 60)
         word = f"{glyphs.phase(row.phase)} {row.phase}"
         load = [f"{agent.cpu_pct:.0f}", f"{agent.memory_mb:.0f}"]
         told = inert(percent + quiet.get(row.agent, "") + row.message, 60)
-        cells.append([name, word, age(row.phase_age), str(agent.attempt), seen, *load, told])
+        cells.append([name, word, age(since), str(agent.attempt), seen, *load, told])
     lines = screen.columns(cells)
     painted = [screen.style(lines[0], "quiet")]
     for row, line in zip(shown, lines[1:], strict=True):
@@ -91,7 +92,9 @@ def _head(document: Mapping[str, Any], screen: Screen) -> list[str]:
     daemon = document["daemon"]
     name = screen.bold(inert(document["fleet"], 40))
     if daemon is None:
-        head = [f"{name}  {screen.style('no daemon', 'bad')}: this is the last known state"]
+        begun = any(agent["attempt"] for agent in document["agents"])
+        known = "this is the last known state" if begun else "none of its agents was ever started"
+        head = [f"{name}  {screen.style('no daemon', 'bad')}: {known}"]
     else:
         up = f"up {age(daemon['uptime_s'])}, version {inert(daemon['version'], 20)}"
         head = [f"{name}  {daemon['mode']}, daemon pid {daemon['pid']}, {up}"]

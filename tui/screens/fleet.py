@@ -20,7 +20,7 @@ from ..keymap import KEYS, bindings, in_bar
 from ..looks import Glyphs, clean
 from ..prose import explain_lines, timeline_lines
 from ..recoveries import attach_why_not, turn
-from ..viewmodel import next_in_need, rows
+from ..viewmodel import Lines, next_in_need
 from ..widgets.bars import AgentHead, Headline, KeyBar, Offer, TronBar
 from ..widgets.fleet_list import FleetList
 from ..widgets.lines import LineView
@@ -61,6 +61,7 @@ class FleetScreen(Screen[None]):
         self._folded: frozenset[str] = frozenset()
         self._needle = ""
         self._dismissed = Dismissal()
+        self._lines = Lines()
 
     def compose(self) -> ComposeResult:
         yield TronBar(self.glyphs, id="tron")
@@ -121,7 +122,7 @@ class FleetScreen(Screen[None]):
 
     @on(FleetList.Chosen)
     def _chosen(self, message: FleetList.Chosen) -> None:
-        self.query_one(PaneView).take(message.agent, ())
+        self.query_one(PaneView).turn_to(message.agent)
         self._look_where_one_looks()
         self.paint()
 
@@ -138,7 +139,7 @@ class FleetScreen(Screen[None]):
             intervention(self.seen.events, self.fleet, now, self._dismissed, self.glyphs.plain)
         )
         self.query_one(Headline).put(self.fleet, self._needle, self.seen.fault)
-        self.agents.put(rows(self.fleet, self._folded, self._needle))
+        self.agents.put(self._lines.of(self.fleet, self._folded, self._needle), now)
         wide = self.has_class("-wide")
         self.query_one(AgentHead).put(self.selected, self.fleet, self.tab, wide)
         self._paint_tab(now)

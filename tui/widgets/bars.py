@@ -39,7 +39,7 @@ class OneLine(Static):
         self._shown = (key, theme, self.size.width)
         text = make()
         text.no_wrap, text.overflow = True, "ellipsis"
-        self.update(text)
+        self.update(text, layout=False)  # each has its height; a new layout paints everything again
 
 
 class TronBar(OneLine):
@@ -188,7 +188,7 @@ class AgentHead(OneLine):
             self.put_line((None, tab), lambda: Text(" no agent selected", self.colours[Tone.QUIET]))
             return
         since = None if agent.since is None else int(fleet.at - agent.since)
-        ages = tuple((kind, age(agent.evidence.get(kind))) for kind in KINDS)
+        ages = tuple((kind, _old(agent.trace.get(kind), fleet.at)) for kind in KINDS)
         troubled = fleet.trouble(agent.id) is not None
         key = (
             agent.id,
@@ -253,3 +253,7 @@ class AgentHead(OneLine):
             if old != "-":
                 text.append(f" {kind} ", colours[Tone.QUIET]).append(old + " ", colours[Tone.TEXT])
         return text
+
+
+def _old(at: float | None, now: float) -> str:
+    return age(None if at is None else now - at)

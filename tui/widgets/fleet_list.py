@@ -73,26 +73,51 @@ class FleetList(LineView):
         self._glyphs = glyphs
         self._rows: tuple[Row, ...] = ()
         self._wanted = 0
+        self._now = 0.0
+        self._ages: dict[int, str] = {}
+        """How long ago the agent of a line was seen, as it stands there."""
+        self._named: dict[str, tuple[Row, int]] = {}
         self.cursor = 0
         self.agent: str | None = None
 
     # -- data -------------------------------------------------------------------------------------
-    def put(self, rows: tuple[Row, ...]) -> None:
-        """Show new rows; the selection follows its agent."""
+    def put(self, rows: tuple[Row, ...], now: float) -> None:
+        """Show new rows as of `now` (epoch seconds); the selection follows its agent."""
+        self._now = now
+        if rows is self._rows:
+            self._grow_older()
+            return
         change = changed(self._rows, rows)
         self._rows = rows
-        wanted = max((self._titled(row).cell_len for row in rows), default=0)
+        wanted = max(map(self._cells, rows), default=0)
         cursor = place(rows, self.agent, self.cursor)
         if change.resized or wanted != self._wanted:
             self._wanted = wanted
             self._keys = rows
-            self.virtual_size = Size(0, len(rows) + 1)
-            self.refresh()
+            self.measure(Size(0, len(rows) + 1))
         else:
             self._keys = rows
             for index in change.lines:
                 self.refresh_line_at(index)
+            self._grow_older()
         self._settle(cursor)
+
+    def _cells(self, row: Row) -> int:
+        """How wide its name is with the tree in front."""
+        known = self._named.get(row.agent)
+        if known is None or known[0] is not row:
+            known = self._named[row.agent] = (row, self._titled(row).cell_len)
+        return known[1]
+
+    def _grow_older(self) -> None:
+        """Paint the lines in sight again whose age is another now."""
+        top = self.scroll_offset.y
+        for index in range(top, min(top + self.size.height, len(self._rows))):
+            if self._ages.get(index) != self._age(self._rows[index]):
+                self.refresh_line_at(index)
+
+    def _age(self, row: Row) -> str:
+        return age(None if row.seen is None else self._now - row.seen)
 
     @property
     def row(self) -> Row | None:
@@ -195,8 +220,9 @@ class FleetList(LineView):
         if columns.phase:
             text.append(" ").append_text(self._phase(row))
         if columns.seen:
-            old = row.seen is not None and row.seen >= 30
-            text.append(f" {age(row.seen):>5}", colours[Tone.LIMIT if old and not row.stale else Tone.QUIET])
+            old = row.seen is not None and self._now - row.seen >= 30
+            told = self._ages[index] = self._age(row)
+            text.append(f" {told:>5}", colours[Tone.LIMIT if old and not row.stale else Tone.QUIET])
         if columns.tries:
             text.append(f"  ×{row.tries}".ljust(5) if row.tries else "     ", colours[Tone.TEXT])
         if columns.bar:

@@ -11,6 +11,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
+from textual.widget import Widget
 
 from ..themes import palette
 from ..tones import Tone
@@ -43,13 +44,21 @@ class LineView(ScrollView, inherit_bindings=False):
         self._keys = keys
         if change.resized or wide != self._wide:
             self._wide = wide
-            self.virtual_size = Size(wide, len(keys))
-            self.refresh()
+            self.measure(Size(wide, len(keys)))
         else:
             for index in change.lines:
                 self.refresh_line_at(index)
         if self._follow and at_end:
             self.scroll_end(animate=False, immediate=True)
+
+    def measure(self, size: Size) -> None:
+        """Take on another size of what can be scrolled, and paint anew. To set `virtual_size` would have the
+        whole screen laid out again, which only the coming and going of a scroll bar is worth."""
+        # Pyright takes what stands in the class for a Size, which it is in an object only.
+        self.set_reactive(Widget.virtual_size, size)  # pyright: ignore[reportArgumentType]
+        self._refresh_scrollbars()
+        self._scroll_update(size)
+        self.refresh()
 
     # -- painting ---------------------------------------------------------------------------------
     @property

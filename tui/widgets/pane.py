@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from rich.text import Text
+from textual.strip import Strip
 
 from ..looks import clean
 from ..tones import Tone
@@ -51,19 +52,30 @@ class PaneView(LineView):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, follow=True)
         self.agent: str | None = None
+        self._blank, self._empty = True, Strip([])
         self._decoded: dict[str, Text] = {}
 
     def take(self, agent: str | None, lines: Sequence[str], fault: str = "") -> None:
         """Show a capture of `agent`'s pane, or `fault` instead."""
-        if agent != self.agent:
-            self.agent = agent
+        if agent != self.agent or self._blank:
+            self.agent, self._blank = agent, False
             self._follow = True
-            self.scroll_to(0, 0, animate=False, immediate=True)
+            self._keys, self._wide = (), -1
+            self.scroll_to(0, self.max_scroll_y, animate=False, immediate=True)
         settled = [f"\x1b[2m{clean(fault)}\x1b[0m"] if fault else settle(lines)
         known = self._decoded
         self._decoded = {line: known.get(line) or Text.from_ansi(line) for line in dict.fromkeys(settled)}
         wide = max((text.cell_len for text in self._decoded.values()), default=0)
         self.show(settled, wide)
+
+    def turn_to(self, agent: str | None) -> None:
+        """Another agent's pane is wanted: what is shown is not its, and goes at once."""
+        self.agent, self._blank = agent, True
+        self._empty = Strip.blank(self.size.width, self.rich_style)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        return self._empty if self._blank else super().render_line(y)
 
     def draw(self, index: int) -> Text:
         return self._decoded[str(self._keys[index])].copy()
