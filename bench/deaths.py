@@ -32,8 +32,8 @@ from typing import Any
 from hhmrs.bench.latencies import lines
 from hhmrs.bench.rivals import PATIENCE, gone, until
 from hhmrs.bench.room import OwnFleet, room
-from hhmrs.controller.sockets import socket_folder
-from hhmrs.controller.tmux_words import command_line
+from hhmrs.controller.terminals.sockets import socket_folder
+from hhmrs.controller.terminals.tmux_words import command_line
 
 SPAN = 15.0
 """Seconds over which the deaths are spread by chance."""

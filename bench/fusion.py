@@ -22,12 +22,12 @@ from pathlib import Path
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.brain import Brain
-from hhmrs.controller.known import SURE_AFTER, KnownStates
-from hhmrs.controller.ledger import LedgerReader, SqliteLedger
-from hhmrs.controller.live_values import live_values
+from hhmrs.controller.daemon.brain import Brain
+from hhmrs.controller.daemon.live_values import live_values
+from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 from hhmrs.controller.ports import Row
-from hhmrs.controller.views import fleet_view
+from hhmrs.controller.reports.known import SURE_AFTER, KnownStates
+from hhmrs.controller.reports.views import fleet_view
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState
 from hhmrs.healing.codec import dump_state

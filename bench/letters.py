@@ -35,7 +35,7 @@ from hhmrs.bench.idle import cpu, memory
 from hhmrs.bench.rivals import PATIENCE, until
 from hhmrs.bench.room import OwnFleet, room
 from hhmrs.bench.scribe import write
-from hhmrs.controller.ledger import LedgerReader
+from hhmrs.controller.ledger.writer import LedgerReader
 from hhmrs.controller.ports import Event
 from hhmrs.controller.timestamps import to_iso
 

@@ -31,8 +31,8 @@ import psutil
 
 from hhmrs.bench.rivals import PATIENCE, until
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.processes import ProcessTable, identify
-from hhmrs.controller.telling import pace
+from hhmrs.controller.processes.processes import ProcessTable, identify
+from hhmrs.controller.processes.telling import pace
 
 SIZES = (100, 500, 1000)
 SAMPLE = 20

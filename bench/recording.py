@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hhmrs.controller import supervision
-from hhmrs.controller.daemon import run_daemon
+from hhmrs.controller.daemon import supervision
+from hhmrs.controller.daemon.daemon import run_daemon
 from hhmrs.controller.ports import Clock
 from hhmrs.healing import evidence as e
 

@@ -27,8 +27,8 @@ from statistics import median, quantiles
 
 from hhmrs.bench.rivals import WANTED, circusd, supervisord, until
 from hhmrs.bench.room import OwnFleet, room
-from hhmrs.controller.ledger import LedgerReader
-from hhmrs.controller.snapshots import Snapshots
+from hhmrs.controller.checkpoints.snapshots import Snapshots
+from hhmrs.controller.ledger.writer import LedgerReader
 
 KILLS = 50
 FILES = 100

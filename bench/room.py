@@ -16,8 +16,8 @@ from typing import Any
 
 from hhmrs.bench.rivals import PATIENCE, gone, until
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.ledger import LedgerReader
-from hhmrs.controller.sockets import socket_folder, sockets_on_disk
+from hhmrs.controller.ledger.writer import LedgerReader
+from hhmrs.controller.terminals.sockets import socket_folder, sockets_on_disk
 
 SPARED = ("TMUX", "TMUX_PANE", "PYTHONPATH", "PYTHONHOME", "HHMRS_INBOX", "NOTIFY_SOCKET")
 

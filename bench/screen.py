@@ -31,8 +31,8 @@ import psutil
 from hhmrs.bench.pressing import Pressed
 from hhmrs.bench.room import SPARED, room
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.ledger import SqliteLedger
-from hhmrs.controller.lock import DaemonLock, Holder
+from hhmrs.controller.ledger.lock import DaemonLock, Holder
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Row
 from hhmrs.healing.agent import AgentState, Happening, Phase, Task
 from hhmrs.healing.transitions import anew

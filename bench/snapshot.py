@@ -4,9 +4,9 @@
 
 Two workspaces of FILES files each: one that is no repository, and one that is, with everything committed. In
 each round CHANGED other files are appended to, and then both, in changing order, look at the same change:
-`ours`, a snapshot by controller/snapshots.py as the daemon takes it, and `git`, that is `git add -A` and
-`git write-tree` of the same folder with an index of its own, as one would save it by hand. Then both again
-with nothing changed, and before all that both for the first time. Milliseconds; `ratio` is that of the
+`ours`, a snapshot by controller/checkpoints/snapshots.py as the daemon takes it, and `git`, that is `git add
+-A` and `git write-tree` of the same folder with an index of its own, as one would save it by hand. Then both
+again with nothing changed, and before all that both for the first time. Milliseconds; `ratio` is that of the
 medians. Ours is durable when it returns (the pack is synced) and reads no configuration of the user's; git's
 is neither.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from hhmrs.bench.room import room
-from hhmrs.controller.snapshots import Snapshots
+from hhmrs.controller.checkpoints.snapshots import Snapshots
 
 A_FOLDER = 25
 """Files in one folder."""

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Static
 
 from hhmrs.config.loading import load_fleet
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 from hhmrs.tui.daemon_source import DaemonSource
 from hhmrs.tui.feed import Feed, FleetSeen
 from hhmrs.tui.viewmodel import rows

@@ -33,11 +33,11 @@ from typing import Any
 from hhmrs.bench.room import room
 from hhmrs.config.fleet import AgentSpec, Cascade, FleetSpec, Policy, Profile, Recoveries, Seat
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.engine import Engine, Writer
-from hhmrs.controller.garbage import spare_what_is_there
-from hhmrs.controller.ledger import SqliteLedger
-from hhmrs.controller.perform import Outcome
+from hhmrs.controller.daemon.engine import Engine, Writer
+from hhmrs.controller.daemon.garbage import spare_what_is_there
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Clock, Row
+from hhmrs.controller.recovery.perform import Outcome
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Phase, Task

@@ -17,7 +17,7 @@ from pathlib import Path
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from hhmrs.controller.workspaces import FILTER, Workspaces
+from hhmrs.controller.workspaces.workspaces import FILTER, Workspaces
 
 Seen = set[tuple[str, str]]
 Watch = Callable[[list[str]], None]

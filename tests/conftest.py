@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
-from hhmrs.controller.brain import Brain
+from hhmrs.controller.daemon.brain import Brain
 from hhmrs.healing.simulate import Simulation
 
 # A shell that starts us in the background has SIGINT ignored, and so would every program the tests start.

@@ -12,13 +12,13 @@ from ..config.fleet import FleetSpec
 from ..config.loading import load_fleet
 from ..config.paths import StateDir
 from ..config.problems import ConfigError
-from ..controller.known import KnownStates
-from ..controller.ledger import LedgerReader
-from ..controller.lock import Holder, read_holder
-from ..controller.orders import send_order
+from ..controller.ledger.lock import Holder, read_holder
+from ..controller.ledger.writer import LedgerReader
+from ..controller.letters.orders import send_order
 from ..controller.ports import Event, Terminals
-from ..controller.status import AgentView, FleetView
-from ..controller.views import KeptViews, fleet_view
+from ..controller.reports.known import KnownStates
+from ..controller.reports.status import AgentView, FleetView
+from ..controller.reports.views import KeptViews, fleet_view
 from ..healing.explain import explain
 from .document import Agent, Fleet, fleet_of, read_agent, read_trouble
 from .feed import Snapshot

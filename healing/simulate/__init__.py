@@ -1,8 +1,8 @@
 """A fleet's supervisor against a world of seeded faults on a fake clock, the promises asserted at each step.
 
 Pure: a seed gives the same run for ever. `Simulation(fleet, seed, Brain).run(hours)` returns a Report; the
-first broken promise is in `Report.broken`. The brain is the daemon's own (controller/brain.py), with all that
-it keeps between turns; only its hands, its eyes and its ledger are played.
+first broken promise is in `Report.broken`. The brain is the daemon's own (controller/daemon/brain.py), with
+all that it keeps between turns; only its hands, its eyes and its ledger are played.
 
     chance      draws that replay, and the agenda
     faults      what may go wrong, and how often

@@ -26,10 +26,10 @@ LETS_GO = {Phase.ESCALATED: "clear", Phase.PAUSED: "unpause", Phase.STOPPED: "st
 
 
 class Simulation:
-    """`wake` makes a daemon's brain (controller/brain.py); `faults` is what goes wrong by chance, `schedule`
-    what does on purpose; `behaviour` forces one for every attempt of every agent. `patient` False: no agent's
-    own pauses are remembered, so that every one is timed by the policy alone. `keep`: `log` has every
-    happening."""
+    """`wake` makes a daemon's brain (controller/daemon/brain.py); `faults` is what goes wrong by chance,
+    `schedule` what does on purpose; `behaviour` forces one for every attempt of every agent. `patient` False:
+    no agent's own pauses are remembered, so that every one is timed by the policy alone. `keep`: `log` has
+    every happening."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ SETTLES_IN = 50
 
 
 class Mind(Protocol):
-    """What the engine knows and decides: controller/brain.py."""
+    """What the engine knows and decides: controller/daemon/brain.py."""
 
     states: dict[str, AgentState]
     evidence_seen: list[Callable[[e.Evidence], None]]
@@ -254,7 +254,7 @@ class Supervisor:
         self._catch_up(found)
 
     def _found(self, body: Body, state: AgentState, now: float) -> list[e.Evidence]:
-        """What became of an agent while no daemon looked: see controller/adoption.py."""
+        """What became of an agent while no daemon looked: see controller/recovery/adoption.py."""
         agent = state.id
         seen: list[e.Evidence] = [e.SeenAgain(agent, now)] if state.phase is Phase.UNKNOWN else []
         mine = next((life for life in body.lives if life.attempt == state.attempt), None)

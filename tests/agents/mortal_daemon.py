@@ -17,14 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hhmrs.controller import notify, perform
-from hhmrs.controller.checkpoints import CheckpointStore
-from hhmrs.controller.daemon import run_daemon
-from hhmrs.controller.delivery import Deliveries
-from hhmrs.controller.ledger import SqliteLedger
-from hhmrs.controller.processes import ProcessTable
-from hhmrs.controller.servers import FleetTerminals
-from hhmrs.controller.snapshots import Snapshots
+from hhmrs.controller.checkpoints.checkpoints import CheckpointStore
+from hhmrs.controller.checkpoints.snapshots import Snapshots
+from hhmrs.controller.daemon.daemon import run_daemon
+from hhmrs.controller.ledger.writer import SqliteLedger
+from hhmrs.controller.letters.delivery import Deliveries
+from hhmrs.controller.processes.processes import ProcessTable
+from hhmrs.controller.recovery import notify, perform
+from hhmrs.controller.terminals.servers import FleetTerminals
 
 STEPS: tuple[tuple[Any, str], ...] = (
     (SqliteLedger, "submit"),

@@ -13,10 +13,10 @@ import pytest
 BIN = Path(sys.executable).parent
 ROOMS = ("config", "controller", "healing", "tui", "bench", "tests")
 ONE_FILE_EACH = {
-    "tmux": "libtmux",
-    "processes": "psutil",
-    "workspaces": "watchdog.events",
-    "ledger_connection": "sqlite3",
+    "terminals/tmux": "libtmux",
+    "processes/processes": "psutil",
+    "workspaces/workspaces": "watchdog.events",
+    "ledger/connection": "sqlite3",
 }
 
 
@@ -27,12 +27,16 @@ def small(root: Path, tmp_path: Path) -> Path:
         (tmp_path / room).mkdir()
     for room in ROOMS[:4]:
         (tmp_path / room / "__init__.py").touch()
+    for ground in (root / "controller").glob("*.py"):
+        (tmp_path / "controller" / ground.name).touch()
+    for package in (root / "controller").glob("*/__init__.py"):
+        (tmp_path / "controller" / package.parent.name).mkdir()
+        (tmp_path / "controller" / package.parent.name / "__init__.py").touch()
     (tmp_path / "__init__.py").touch()
     (tmp_path / "__main__.py").write_text("")
     for module, library in ONE_FILE_EACH.items():
-        (tmp_path / "controller" / f"{module}.py").write_text(
-            f"import {library} as library\n\nprint(library)\n"
-        )
+        file = tmp_path / "controller" / f"{module}.py"
+        file.write_text(f"import {library} as library\n\nprint(library)\n")
     (tmp_path / ".ci" / "typing").mkdir(parents=True)
     (tmp_path / ".ci" / "typing" / "hhmrs").symlink_to("../..")
     shutil.copy(root / "pyproject.toml", tmp_path)
@@ -83,25 +87,27 @@ def test_tests_are_checked_against_the_real_package(small: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "contract"),
     [
-        ("healing/x.py", "from ..controller import tmux as tmux", "Imports run one way"),
+        ("healing/x.py", "from ..controller.terminals import tmux as tmux", "Imports run one way"),
         ("config/x.py", "from ..healing import y as y", "Imports run one way"),
-        ("controller/x.py", "from ..tui import y as y", "Imports run one way"),
+        ("controller/daemon/x.py", "from ...tui import y as y", "Imports run one way"),
+        ("controller/processes/x.py", "from ..daemon import y as y", "controller: each package"),
         ("healing/x.py", "import time as time", "healing reaches no clock"),
         ("healing/x.py", "from ..config.y import NAME as NAME", "healing reaches no clock"),
         ("healing/x.py", "import pathlib as pathlib", "healing itself names no path"),
-        ("controller/x.py", "import textual.app as app", "textual and rich only in tui"),
+        ("controller/daemon/x.py", "import textual.app as app", "textual and rich only in tui"),
         ("config/x.py", "import rich.text as text", "textual and rich only in tui"),
-        ("controller/x.py", "import libtmux as libtmux", "libtmux only in"),
+        ("controller/daemon/x.py", "import libtmux as libtmux", "libtmux only in"),
         ("tui/x.py", "import psutil as psutil", "psutil only in"),
-        ("controller/x.py", "import watchdog.observers as observers", "watchdog only in"),
-        ("controller/x.py", "import sqlite3 as sqlite3", "sqlite3 only in"),
-        ("controller/x.py", "import yaml as yaml", "yaml only in"),
+        ("controller/daemon/x.py", "import watchdog.observers as observers", "watchdog only in"),
+        ("controller/daemon/x.py", "import sqlite3 as sqlite3", "sqlite3 only in"),
+        ("controller/daemon/x.py", "import yaml as yaml", "yaml only in"),
     ],
 )
 def test_the_import_gate_goes_red(small: Path, file: str, text: str, contract: str) -> None:
     (small / file).write_text(text + "\n")
     for room in ("healing", "tui"):
         (small / room / "y.py").write_text("")
+    (small / "controller" / "daemon" / "y.py").write_text("")
     (small / "config" / "y.py").write_text("import os\n\nNAME = os.name\n")
 
     code, printed = gate(small, "lint-imports", "--no-cache")
@@ -116,10 +122,10 @@ def test_the_import_gate_goes_green_and_knows_stale_exceptions(small: Path) -> N
     code, printed = gate(small, "lint-imports", "--no-cache")
     assert code == 0, printed
 
-    (small / "controller" / "tmux.py").write_text("")
+    (small / "controller" / "terminals" / "tmux.py").write_text("")
     code, printed = gate(small, "lint-imports", "--no-cache")
     assert code == 1
-    assert "No matches for ignored import hhmrs.controller.tmux -> libtmux" in printed
+    assert "No matches for ignored import hhmrs.controller.terminals.tmux -> libtmux" in printed
 
 
 def test_a_fifth_room_needs_a_place_in_the_order(small: Path) -> None:
@@ -130,6 +136,16 @@ def test_a_fifth_room_needs_a_place_in_the_order(small: Path) -> None:
 
     assert code == 1
     assert "attic" in printed
+
+
+def test_a_new_package_of_the_controller_needs_a_place_too(small: Path) -> None:
+    (small / "controller" / "cellar").mkdir()
+    (small / "controller" / "cellar" / "__init__.py").touch()
+
+    code, printed = gate(small, "lint-imports", "--no-cache")
+
+    assert code == 1
+    assert "cellar" in printed
 
 
 @pytest.mark.parametrize(

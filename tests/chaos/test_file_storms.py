@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller import trees, watches
 from hhmrs.controller.inotify import Inotify, Notice
-from hhmrs.controller.marker import write_marker
-from hhmrs.controller.trees import FolderTrees
-from hhmrs.controller.workspaces import Workspaces
+from hhmrs.controller.workspaces import trees, watches
+from hhmrs.controller.workspaces.marker import write_marker
+from hhmrs.controller.workspaces.trees import FolderTrees
+from hhmrs.controller.workspaces.workspaces import Workspaces
 
 Wait = Callable[..., None]
 
@@ -241,7 +241,7 @@ def test_packages_unpacked_where_work_is_done_are_all_followed(storm: Storm, wai
 LIMITED = """
 import json, sys, time
 from pathlib import Path
-from hhmrs.controller.workspaces import Workspaces
+from hhmrs.controller.workspaces.workspaces import Workspaces
 
 what, place = sys.argv[1], Path(sys.argv[2])
 bound = Path("/proc/sys/user", "max_inotify_" + what)

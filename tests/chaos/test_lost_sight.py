@@ -20,12 +20,12 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.engine import Engine
-from hhmrs.controller.observer import Observer
-from hhmrs.controller.perform import Outcome
+from hhmrs.controller.daemon.engine import Engine
 from hhmrs.controller.ports import Identity, Row
-from hhmrs.controller.processes import alive, identify
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.processes.processes import alive, identify
+from hhmrs.controller.recovery.perform import Outcome
+from hhmrs.controller.terminals.observer import Observer
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Happening, Phase
@@ -209,9 +209,9 @@ NO_WATCHES = """
 import asyncio, json, os, sys
 from pathlib import Path
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.observer import Observer
-from hhmrs.controller.processes import identify
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.terminals.observer import Observer
+from hhmrs.controller.processes.processes import identify
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 from hhmrs.healing.evidence import OutputSeen, ProcessExited, Unseen
 
 def allow(watches):

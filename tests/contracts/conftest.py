@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.ledger import LedgerReader, SqliteLedger
+from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 from hhmrs.tests.contracts.rows import PARENTS
 
 

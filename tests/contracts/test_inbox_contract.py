@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from hhmrs.config.paths import StateDir
-from hhmrs.controller import quarantine
-from hhmrs.controller.inbox import OPERATOR, Inbox
-from hhmrs.controller.inbox_watch import InboxWatch
+from hhmrs.controller.letters import quarantine
+from hhmrs.controller.letters.inbox import OPERATOR, Inbox
+from hhmrs.controller.letters.inbox_watch import InboxWatch
 from hhmrs.controller.timestamps import to_iso
 from hhmrs.healing.evidence import Evidence, LetterRefused
 

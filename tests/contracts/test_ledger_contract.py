@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.ledger import LedgerReader, SqliteLedger
-from hhmrs.controller.ledger_errors import (
+from hhmrs.controller.ledger.errors import (
     LedgerCorrupt,
     LedgerFull,
     LedgerOwned,
     LedgerTooNew,
     LedgerUnavailable,
 )
-from hhmrs.controller.ledger_file import set_aside
+from hhmrs.controller.ledger.file import set_aside
+from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 from hhmrs.controller.ports import Row
 from hhmrs.healing.agent import Happening
 from hhmrs.tests.contracts.rows import T0, happened, row

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hhmrs.controller.ledger import LedgerReader, SqliteLedger
-from hhmrs.controller.ledger_errors import LedgerError
-from hhmrs.controller.ledger_schema import PROJECTIONS
+from hhmrs.controller.ledger.errors import LedgerError
+from hhmrs.controller.ledger.schema import PROJECTIONS
+from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 from hhmrs.controller.ports import Row
 from hhmrs.tests.contracts.rows import PARENTS, T0, happened, row
 

@@ -17,7 +17,7 @@ from hhmrs.config.fleet import (
     Profile,
     Seat,
 )
-from hhmrs.controller.brain import Brain
+from hhmrs.controller.daemon.brain import Brain
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Happening, Phase

@@ -12,9 +12,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hhmrs.controller.ledger import SqliteLedger
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Event, Row
-from hhmrs.controller.stats import stats_document, stats_text
+from hhmrs.controller.reports.stats import stats_document, stats_text
 from hhmrs.controller.timestamps import from_iso
 from hhmrs.healing.agent import Happening
 

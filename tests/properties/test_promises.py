@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import hhmrs.controller.brain as brain_module
+import hhmrs.controller.daemon.brain as brain_module
 import hhmrs.healing.decide as decide_module
 import hhmrs.healing.detect as detect_module
 import hhmrs.healing.evolve as evolve_module

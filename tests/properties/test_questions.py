@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hhmrs.config.fleet import AgentSpec, Cascade, FleetSpec, Policy
-from hhmrs.controller.brain import Brain
+from hhmrs.controller.daemon.brain import Brain
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Happening, Phase

@@ -17,9 +17,9 @@ from typing import Protocol
 import pytest
 
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.processes import ProcessTable, identify
-from hhmrs.controller.tmux import TmuxTerminals
-from hhmrs.controller.workspaces import Workspaces
+from hhmrs.controller.processes.processes import ProcessTable, identify
+from hhmrs.controller.terminals.tmux import TmuxTerminals
+from hhmrs.controller.workspaces.workspaces import Workspaces
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 

@@ -14,10 +14,10 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, Dialog, FleetSpec, Policy, Profile, ScreenRule, Seat
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.alerts import KEPT, Alerts, in_a_line, told
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.nudging import Nudger
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.recovery.alerts import KEPT, Alerts, in_a_line, told
+from hhmrs.controller.recovery.nudging import Nudger
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 from hhmrs.healing import evidence as e
 from hhmrs.healing.actions import AlertAncestor
 from hhmrs.healing.agent import AgentState, Attempt, Incident, Phase, Strategy, Task

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller import connections
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.process_table import read_row
-from hhmrs.controller.processes import ProcessTable
+from hhmrs.controller.processes import connections
+from hhmrs.controller.processes.process_table import read_row
+from hhmrs.controller.processes.processes import ProcessTable
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hhmrs.controller import crediting, intake
-from hhmrs.controller.crediting import Crediting
+from hhmrs.controller.workspaces import crediting, intake
+from hhmrs.controller.workspaces.crediting import Crediting
 
 COARSE = 5
 """CLOCK_REALTIME_COARSE of Linux, by which files are stamped."""

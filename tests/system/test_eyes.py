@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-import hhmrs.controller.deaths as deaths_module
+import hhmrs.controller.terminals.deaths as deaths_module
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.labels import Label, label_of
-from hhmrs.controller.observer import Observer
-from hhmrs.controller.pace import Budget
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.processes import identify
-from hhmrs.controller.tmux import TmuxTerminals
-from hhmrs.controller.tmux_control import ControlClient, ControlLost, ControlRefused
+from hhmrs.controller.processes.processes import identify
+from hhmrs.controller.terminals.labels import Label, label_of
+from hhmrs.controller.terminals.observer import Observer
+from hhmrs.controller.terminals.pace import Budget
+from hhmrs.controller.terminals.tmux import TmuxTerminals
+from hhmrs.controller.terminals.tmux_control import ControlClient, ControlLost, ControlRefused
 from hhmrs.healing.evidence import Evidence, OutputSeen, PaneLabelled, ProcessExited
 
 Seen = TypeVar("Seen", bound=Evidence)

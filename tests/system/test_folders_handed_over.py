@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hhmrs.controller.folders import Change
 from hhmrs.controller.inotify import IN_MOVED_FROM
-from hhmrs.controller.trees import FolderTrees
-from hhmrs.controller.workspaces import Workspaces
+from hhmrs.controller.workspaces.folders import Change
+from hhmrs.controller.workspaces.trees import FolderTrees
+from hhmrs.controller.workspaces.workspaces import Workspaces
 
 Wait = Callable[..., None]
 

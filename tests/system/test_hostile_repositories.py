@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from hhmrs.controller import listing
+from hhmrs.controller.checkpoints import listing
+from hhmrs.controller.checkpoints.snapshots import Snapshots
 from hhmrs.controller.git import git
-from hhmrs.controller.snapshots import Snapshots
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.snapshots import Snapshots
-from hhmrs.controller.workspaces import Workspaces
+from hhmrs.controller.checkpoints.snapshots import Snapshots
+from hhmrs.controller.workspaces.workspaces import Workspaces
 
 Wait = Callable[..., None]
 

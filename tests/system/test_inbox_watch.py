@@ -9,14 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-from hhmrs.controller import inbox_watch
-from hhmrs.controller.inbox_watch import InboxWatch
+from hhmrs.controller.letters import inbox_watch
+from hhmrs.controller.letters.inbox_watch import InboxWatch
 
 LIMITED = """
 import json, select, sys, time
 from pathlib import Path
-from hhmrs.controller import inbox_watch
-from hhmrs.controller.inbox_watch import InboxWatch
+from hhmrs.controller.letters import inbox_watch
+from hhmrs.controller.letters.inbox_watch import InboxWatch
 
 LIMIT = Path("/proc/sys/user/max_inotify_watches")
 inbox_watch.RETRY_WATCH = 0.05

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller import cgroups
-from hhmrs.controller.kinship import Families, Kinship, Marks
-from hhmrs.controller.measuring import Measure, Meter
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.process_table import ProcessRow, read_row, read_table, read_tag
-from hhmrs.controller.processes import ProcessTable, alive, identify
+from hhmrs.controller.processes import cgroups
+from hhmrs.controller.processes.kinship import Families, Kinship, Marks
+from hhmrs.controller.processes.measuring import Measure, Meter
+from hhmrs.controller.processes.process_table import ProcessRow, read_row, read_table, read_tag
+from hhmrs.controller.processes.processes import ProcessTable, alive, identify
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 

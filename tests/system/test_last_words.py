@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from hhmrs.config.paths import StateDir
-from hhmrs.controller import deaths
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.deaths import ending_of
-from hhmrs.controller.launching import Report, launcher_words, read_report
-from hhmrs.controller.observer import Observer
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.processes import identify
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.processes.processes import identify
+from hhmrs.controller.terminals import deaths
+from hhmrs.controller.terminals.deaths import ending_of
+from hhmrs.controller.terminals.launching import Report, launcher_words, read_report
+from hhmrs.controller.terminals.observer import Observer
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 from hhmrs.healing.evidence import Evidence, ProcessExited
 
 EXITS = (0, 1, 2, 42, 64, 126, 127, 128, 137, 254, 255)

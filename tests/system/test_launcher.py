@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.launching import launcher_words, read_report
 from hhmrs.controller.ports import Identity, PaneView
-from hhmrs.controller.process_table import TICK, boot, read_row
-from hhmrs.controller.processes import identify
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.processes.process_table import TICK, boot, read_row
+from hhmrs.controller.processes.processes import identify
+from hhmrs.controller.terminals.launching import launcher_words, read_report
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 
 CODES = (0, 1, 2, 3, 125, 126, 127, 128, 129, 137, 143, 200, 254, 255)
 DEADLY = [

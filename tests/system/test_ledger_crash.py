@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hhmrs.controller.ledger import LedgerReader, SqliteLedger
-from hhmrs.controller.ledger_schema import PROJECTIONS
+from hhmrs.controller.ledger.schema import PROJECTIONS
+from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 
 KILLS = 10
 WRITER = """
 import itertools, sys, threading
 from pathlib import Path
-from hhmrs.controller.ledger import SqliteLedger
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Row
 from hhmrs.healing.agent import Happening
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller import marker
-from hhmrs.controller.marker import NAME, clear_marker, write_marker
+from hhmrs.controller.workspaces import marker
+from hhmrs.controller.workspaces.marker import NAME, clear_marker, write_marker
 
 
 @pytest.fixture

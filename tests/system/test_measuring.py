@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.measuring import Measure, Meter
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.process_table import TableReader, moved_bytes, read_row, read_table
-from hhmrs.controller.processes import READ_ALL_EVERY, ProcessTable, alive
+from hhmrs.controller.processes.measuring import Measure, Meter
+from hhmrs.controller.processes.process_table import TableReader, moved_bytes, read_row, read_table
+from hhmrs.controller.processes.processes import READ_ALL_EVERY, ProcessTable, alive
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
@@ -25,7 +25,7 @@ Start = Callable[..., Identity]
 ATTACH, DETACH = 16, 17
 AS_NOBODY = (
     "import os, sys",
-    "from hhmrs.controller.process_table import moved_bytes",
+    "from hhmrs.controller.processes.process_table import moved_bytes",
     "os.setuid(65534)",
     "print(moved_bytes(int(sys.argv[1])))",
 )
@@ -213,8 +213,8 @@ def test_where_there_is_no_proc_psutil_stands_in(start: Start, wait_until: Calla
 
 HIDDEN = """
 import os, subprocess, sys, time
-from hhmrs.controller.process_table import read_table
-from hhmrs.controller.processes import ProcessTable, identify
+from hhmrs.controller.processes.process_table import read_table
+from hhmrs.controller.processes.processes import ProcessTable, identify
 root = subprocess.Popen(["sleep", "600"])
 os.setgroups([])
 os.setgid(65534)

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from hhmrs.config.fleet import ScreenRule
-from hhmrs.controller.observer import Observer
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.processes import identify
-from hhmrs.controller.tmux import TmuxTerminals
-from hhmrs.controller.tmux_control import ControlClient
+from hhmrs.controller.processes.processes import identify
+from hhmrs.controller.terminals.observer import Observer
+from hhmrs.controller.terminals.tmux import TmuxTerminals
+from hhmrs.controller.terminals.tmux_control import ControlClient
 from hhmrs.healing.evidence import Evidence, OutputSeen
 
 HOUR = 3600.0

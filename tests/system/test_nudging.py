@@ -13,8 +13,8 @@ import pytest
 from hhmrs.config.fleet import AgentSpec, Dialog, Profile, ScreenRule, Seat, StatusRule
 from hhmrs.config.paths import StateDir
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.nudging import MOST_EDITED, Nudger, Taken
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.recovery.nudging import MOST_EDITED, Nudger, Taken
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 from hhmrs.healing.actions import Nudge
 from hhmrs.healing.agent import AgentState, NudgeStep
 from hhmrs.healing.nudges import RESCUE

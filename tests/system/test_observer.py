@@ -16,14 +16,14 @@ from typing import TypeVar
 import pytest
 
 from hhmrs.config.fleet import ScreenRule
-from hhmrs.controller import tmux_control
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.observer import LINES_KEPT, Observer
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.processes import alive, identify
-from hhmrs.controller.screens import ScreenReader
-from hhmrs.controller.tmux import TmuxTerminals
-from hhmrs.controller.tmux_control import ControlClient
+from hhmrs.controller.processes.processes import alive, identify
+from hhmrs.controller.terminals import tmux_control
+from hhmrs.controller.terminals.observer import LINES_KEPT, Observer
+from hhmrs.controller.terminals.screens import ScreenReader
+from hhmrs.controller.terminals.tmux import TmuxTerminals
+from hhmrs.controller.terminals.tmux_control import ControlClient
 from hhmrs.healing.evidence import (
     Evidence,
     OutputSeen,

@@ -13,17 +13,17 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, Profile, Seat, StatusRule
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.checkpoints import CheckpointStore
+from hhmrs.controller.checkpoints.checkpoints import CheckpointStore
+from hhmrs.controller.checkpoints.safekeeping import Safekeeping
+from hhmrs.controller.checkpoints.snapshots import Snapshots
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.marker import write_marker
-from hhmrs.controller.nudging import Nudger
+from hhmrs.controller.daemon.sources import Folders, Ground
 from hhmrs.controller.ports import Identity, Running, Source
-from hhmrs.controller.safekeeping import Safekeeping
-from hhmrs.controller.snapshots import Snapshots
-from hhmrs.controller.sources import Folders, Ground
-from hhmrs.controller.statusfiles import StatusFiles
-from hhmrs.controller.tmux import TmuxTerminals
-from hhmrs.controller.watchers import Watchers
+from hhmrs.controller.recovery.nudging import Nudger
+from hhmrs.controller.terminals.tmux import TmuxTerminals
+from hhmrs.controller.terminals.watchers import Watchers
+from hhmrs.controller.workspaces.marker import write_marker
+from hhmrs.controller.workspaces.statusfiles import StatusFiles
 from hhmrs.healing.actions import Nudge
 from hhmrs.healing.agent import AgentState, NudgeStep
 from hhmrs.healing.evidence import BeatReceived, CheckpointTaken, Evidence, FileChanged

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hhmrs.controller.ports import Identity
-from hhmrs.controller.processes import Measure, ProcessTable, alive, identify, same
+from hhmrs.controller.processes.processes import Measure, ProcessTable, alive, identify, same
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, Keep, Policy
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.checkpoints import CheckpointStore
+from hhmrs.controller.checkpoints.checkpoints import CheckpointStore
+from hhmrs.controller.checkpoints.safekeeping import Safekeeping
+from hhmrs.controller.checkpoints.snapshots import Snapshots
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.safekeeping import Safekeeping
-from hhmrs.controller.snapshots import Snapshots
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Task
 from hhmrs.healing.evolve import evolve

@@ -16,18 +16,18 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 
 from hhmrs.config.loading import load_fleet
-from hhmrs.controller.findings import Machine
 from hhmrs.controller.ports import PaneMissing, TerminalsError
-from hhmrs.controller.servers import FleetTerminals
-from hhmrs.controller.sockets import (
+from hhmrs.controller.reports.findings import Machine
+from hhmrs.controller.reports.standing import fleet_servers
+from hhmrs.controller.terminals.servers import FleetTerminals
+from hhmrs.controller.terminals.sockets import (
     PER_SERVER,
     agents_per_server,
     socket_folder,
     socket_name,
     sockets_on_disk,
 )
-from hhmrs.controller.standing import fleet_servers
-from hhmrs.controller.tmux import ForeignServer, TmuxTerminals
+from hhmrs.controller.terminals.tmux import ForeignServer, TmuxTerminals
 
 Start = Callable[..., str]
 

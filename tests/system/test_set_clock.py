@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from hhmrs.config.paths import StateDir
-from hhmrs.controller import processes
-from hhmrs.controller.inbox import Inbox
-from hhmrs.controller.launching import launcher_words, read_report
-from hhmrs.controller.lock import Holder, read_holder
-from hhmrs.controller.orders import send_order
-from hhmrs.controller.processes import booted_at, identify
-from hhmrs.controller.views import fleet_view
+from hhmrs.controller.ledger.lock import Holder, read_holder
+from hhmrs.controller.letters.inbox import Inbox
+from hhmrs.controller.letters.orders import send_order
+from hhmrs.controller.processes import processes
+from hhmrs.controller.processes.processes import booted_at, identify
+from hhmrs.controller.reports.views import fleet_view
+from hhmrs.controller.terminals.launching import launcher_words, read_report
 
 STEPS = [3600.0, -3600.0]
 

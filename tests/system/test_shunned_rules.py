@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from hhmrs.controller import ignoring
 from hhmrs.controller.git import git
-from hhmrs.controller.ignoring import GitIgnores
+from hhmrs.controller.workspaces import ignoring
+from hhmrs.controller.workspaces.ignoring import GitIgnores
 
 
 def test_a_pipe_in_place_of_its_rules_is_waited_for_once(

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hhmrs.controller import blobs
-from hhmrs.controller.blobs import Limits
-from hhmrs.controller.snapshots import Snapshots
+from hhmrs.controller.checkpoints import blobs
+from hhmrs.controller.checkpoints.blobs import Limits
+from hhmrs.controller.checkpoints.snapshots import Snapshots
 
 Tree = dict[bytes, tuple[str, bytes]]
 """Path -> what it is (file, exec, link) and what it holds."""

@@ -15,17 +15,17 @@ from typing import Any
 import psutil
 import pytest
 
-from hhmrs.controller import blobs, snapshots
-from hhmrs.controller.blobs import Limits
+from hhmrs.controller.checkpoints import blobs, snapshots
+from hhmrs.controller.checkpoints.blobs import Limits
+from hhmrs.controller.checkpoints.refs import PREFIX
+from hhmrs.controller.checkpoints.snapshots import SnapshotError, Snapshots
 from hhmrs.controller.git import git
-from hhmrs.controller.refs import PREFIX
-from hhmrs.controller.snapshots import SnapshotError, Snapshots
 
 TAKE = """
 import itertools, os, resource, signal, sys
 from pathlib import Path
-from hhmrs.controller import snapshots
-from hhmrs.controller.snapshots import Snapshots
+from hhmrs.controller.checkpoints import snapshots
+from hhmrs.controller.checkpoints.snapshots import Snapshots
 
 root, work, dies_at, most = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 real = snapshots.commit_onto
@@ -369,7 +369,7 @@ def test_few_changes_among_many_files_cost_two_gits_and_their_own_bytes(
         return real_read(folder, name, mode, most)
 
     monkeypatch.setattr(snapshots, "git", counted_git)
-    monkeypatch.setattr("hhmrs.controller.listing.git", counted_git)
+    monkeypatch.setattr("hhmrs.controller.checkpoints.listing.git", counted_git)
     monkeypatch.setattr(blobs, "_content", counted_read)
     assert snaps.take("worker", work).changed == ("d0/f0", "d3/f10", "d6/new")
     assert sorted(reads) == [b"f0", b"f10", b"new"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller import blobs, snapshots
+from hhmrs.controller.checkpoints import blobs, snapshots
+from hhmrs.controller.checkpoints.snapshots import SnapshotError, Snapshots
 from hhmrs.controller.git import GitError, git
-from hhmrs.controller.snapshots import SnapshotError, Snapshots
 
 Git = Callable[..., str]
 

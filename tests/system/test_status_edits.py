@@ -15,10 +15,10 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, Profile, StatusRule
 from hhmrs.config.workspaces import WorkspaceError
-from hhmrs.controller.rescue_notes import MOST_NOTES, MOST_UNREAD, leave_note
-from hhmrs.controller.status_edits import MOST_SIGNED, Edit, NotEdited, edit
-from hhmrs.controller.status_patterns import DRAFT
-from hhmrs.controller.status_words import MOST_BYTES
+from hhmrs.controller.recovery.rescue_notes import MOST_NOTES, MOST_UNREAD, leave_note
+from hhmrs.controller.recovery.status_edits import MOST_SIGNED, Edit, NotEdited, edit
+from hhmrs.controller.workspaces.status_patterns import DRAFT
+from hhmrs.controller.workspaces.status_words import MOST_BYTES
 from hhmrs.healing.agent import NudgeStep
 
 NOW = 1_763_700_000.0

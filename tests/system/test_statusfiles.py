@@ -14,9 +14,9 @@ import pytest
 from hhmrs.config.fleet import AgentSpec, Profile, Seat, StatusRule
 from hhmrs.controller.clock import SteadyClock
 from hhmrs.controller.ports import Identity, Running
-from hhmrs.controller.status_patterns import MOST_FILES, files, fits, plain_place
-from hhmrs.controller.status_words import MOST_BYTES, read_status
-from hhmrs.controller.statusfiles import StatusFiles
+from hhmrs.controller.workspaces.status_patterns import MOST_FILES, files, fits, plain_place
+from hhmrs.controller.workspaces.status_words import MOST_BYTES, read_status
+from hhmrs.controller.workspaces.statusfiles import StatusFiles
 from hhmrs.healing.evidence import BeatReceived, Evidence, TranscriptGrew
 
 WaitUntil = Callable[..., None]

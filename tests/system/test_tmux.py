@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from hhmrs.controller.ports import TerminalsError
-from hhmrs.controller.tmux import TmuxTerminals, printable
-from hhmrs.controller.tmux_words import ROW_FORMAT, read_rows
+from hhmrs.controller.terminals.tmux import TmuxTerminals, printable
+from hhmrs.controller.terminals.tmux_words import ROW_FORMAT, read_rows
 
 HOSTILE = [
     "-x", "--", "end;", ";", "a;b", "#{pid}", "#S", "$HOME", "~", "~root",

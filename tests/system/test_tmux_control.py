@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.tmux import TmuxTerminals
-from hhmrs.controller.tmux_control import ControlClient, ControlLost, ControlRefused
+from hhmrs.controller.terminals.tmux import TmuxTerminals
+from hhmrs.controller.terminals.tmux_control import ControlClient, ControlLost, ControlRefused
 
 
 async def test_the_control_client_matches_answers_and_refusals(terminals: TmuxTerminals) -> None:

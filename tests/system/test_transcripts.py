@@ -19,7 +19,7 @@ from hhmrs.config.fleet import AgentSpec, Profile, Seat
 from hhmrs.config.profiles import builtin_profiles
 from hhmrs.controller.clock import SteadyClock
 from hhmrs.controller.ports import Identity, Running
-from hhmrs.controller.transcripts import Transcripts
+from hhmrs.controller.workspaces.transcripts import Transcripts
 from hhmrs.healing.evidence import ErrorShown, Evidence, SessionLearned, TranscriptGrew
 
 WaitUntil = Callable[..., None]

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
-import hhmrs.controller.ttys as ttys_module
+import hhmrs.controller.terminals.ttys as ttys_module
 from hhmrs.controller.inotify import IN_Q_OVERFLOW, Inotify, Notice
-from hhmrs.controller.ttys import BUSY_FOR, TtyWatch
+from hhmrs.controller.terminals.ttys import BUSY_FOR, TtyWatch
 
 
 class Terminal:
@@ -284,7 +284,7 @@ async def test_without_descriptors_it_says_so(terminal: Terminal) -> None:
 
 EXHAUSTED = """
 import asyncio, os, pty
-from hhmrs.controller.ttys import TtyWatch
+from hhmrs.controller.terminals.ttys import TtyWatch
 
 async def main():
     open("/proc/sys/user/max_inotify_watches", "w").write("3")

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller import workspaces as module
-from hhmrs.controller.marker import clear_marker, write_marker
-from hhmrs.controller.snapshots import Snapshots
-from hhmrs.controller.workspaces import FILTER, Workspaces
+from hhmrs.controller.checkpoints.snapshots import Snapshots
+from hhmrs.controller.workspaces import workspaces as module
+from hhmrs.controller.workspaces.marker import clear_marker, write_marker
+from hhmrs.controller.workspaces.workspaces import FILTER, Workspaces
 
 Wait = Callable[..., None]
 

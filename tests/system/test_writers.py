@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.workspaces import Workspaces
-from hhmrs.controller.writers import MOST_AGENTS, AgentTrees, Writers
+from hhmrs.controller.workspaces.workspaces import Workspaces
+from hhmrs.controller.workspaces.writers import MOST_AGENTS, AgentTrees, Writers
 
 Wait = Callable[..., None]
 
@@ -230,7 +230,7 @@ def test_in_a_shared_workspace_the_one_that_writes_is_told_of(
     pair: Pair, disk: Path, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[str, str]] = []
-    monkeypatch.setattr("hhmrs.controller.crediting.SHARED_EVERY", 0.05)
+    monkeypatch.setattr("hhmrs.controller.workspaces.crediting.SHARED_EVERY", 0.05)
     work = disk / "work"
     work.mkdir()
     watched = Workspaces(lambda agent, path, _: told.append((agent, path)), settle=0.02, trees=pair.trees)
@@ -254,7 +254,7 @@ def test_what_an_agent_further_out_provably_wrote_is_not_the_inner_ones(
 ) -> None:
     """`one` works in the outer folder and drops files into that of `two`, who is alone in its own."""
     told: list[tuple[str, str]] = []
-    monkeypatch.setattr("hhmrs.controller.crediting.SHARED_EVERY", 0.05)
+    monkeypatch.setattr("hhmrs.controller.workspaces.crediting.SHARED_EVERY", 0.05)
     inner = disk / "outer" / "inner"
     inner.mkdir(parents=True)
     watched = Workspaces(lambda agent, path, _: told.append((agent, path)), settle=0.02, trees=pair.trees)

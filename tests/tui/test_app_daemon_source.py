@@ -17,10 +17,10 @@ import pytest
 
 from hhmrs.config.fleet import FleetSpec, Policy, Profile, Seat
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.ledger import SqliteLedger
-from hhmrs.controller.lock import DaemonLock, Holder
+from hhmrs.controller.ledger.lock import DaemonLock, Holder
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Row
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 from hhmrs.healing.agent import AgentState, Happening, Phase
 from hhmrs.healing.codec import dump_state
 from hhmrs.tui.app import HhmrsApp
@@ -170,7 +170,7 @@ from dataclasses import replace
 from pathlib import Path
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.tmux import TmuxTerminals
+from hhmrs.controller.terminals.tmux import TmuxTerminals
 from hhmrs.tui.app import run_app
 from hhmrs.tui.daemon_source import DaemonSource
 state = StateDir(Path(sys.argv[1]), "screen")

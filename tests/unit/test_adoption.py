@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from hhmrs.controller.adoption import match
-from hhmrs.controller.launching import Report
 from hhmrs.controller.ports import Identity, PaneView
+from hhmrs.controller.recovery.adoption import match
+from hhmrs.controller.terminals.launching import Report
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Phase, Recovery, Stage, Strategy
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-import hhmrs.controller.alarm as alarm_module
-from hhmrs.controller.alarm import Alarm
+import hhmrs.controller.daemon.alarm as alarm_module
+from hhmrs.controller.daemon.alarm import Alarm
 
 LONG = 30.0
 

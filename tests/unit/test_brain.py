@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import hhmrs.controller.brain as brain_module
+import hhmrs.controller.daemon.brain as brain_module
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
-from hhmrs.controller.brain import Brain
+from hhmrs.controller.daemon.brain import Brain
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Happening, Phase
 from hhmrs.healing.guards import Guards, Told

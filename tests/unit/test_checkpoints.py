@@ -9,9 +9,14 @@ from dataclasses import replace
 import pytest
 
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.checkpoints import CheckpointDamaged, CheckpointStore, from_letter, from_supervisor
+from hhmrs.controller.checkpoints.checkpoints import (
+    CheckpointDamaged,
+    CheckpointStore,
+    from_letter,
+    from_supervisor,
+)
+from hhmrs.controller.checkpoints.snapshots import Snapshot
 from hhmrs.controller.ports import Checkpoint, Letter
-from hhmrs.controller.snapshots import Snapshot
 
 AT = "2026-11-21T10:00:00.123Z"
 COMMIT = "a" * 40

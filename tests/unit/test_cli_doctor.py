@@ -12,9 +12,9 @@ from hhmrs.config.fleet import FleetSpec
 from hhmrs.config.loading import load_fleet
 from hhmrs.config.paths import StateDir
 from hhmrs.config.profiles import builtin_profiles
-from hhmrs.controller.doctor import Finding, Machine, examine, file_system, nearest, version_pair
-from hhmrs.controller.ledger import SqliteLedger
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Row
+from hhmrs.controller.reports.doctor import Finding, Machine, examine, file_system, nearest, version_pair
 from hhmrs.healing.agent import AgentState
 from hhmrs.healing.codec import dump_state
 

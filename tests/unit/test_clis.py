@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hhmrs.controller.clis import SOON, CliWatch
-from hhmrs.controller.measuring import Meter
-from hhmrs.controller.process_table import ProcessRow
+from hhmrs.controller.processes.clis import SOON, CliWatch
+from hhmrs.controller.processes.measuring import Meter
+from hhmrs.controller.processes.process_table import ProcessRow
 
 NAMES = {"a": ("claude", "node", "python*")}
 LATE = 1000.0

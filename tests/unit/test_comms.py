@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
-from hhmrs.controller.comms import TEXT_LIMIT, CommsLog, comms_for, comms_line
-from hhmrs.controller.correspondence import Correspondence
+from hhmrs.controller.reports.comms import TEXT_LIMIT, CommsLog, comms_for, comms_line
+from hhmrs.controller.reports.correspondence import Correspondence
 from hhmrs.healing.agent import AgentState, Happening
 
 T0 = 1_795_255_200.123

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hhmrs.controller.deadlines import Deadlines
+from hhmrs.controller.daemon.deadlines import Deadlines
 
 
 def _all(deadlines: Deadlines, now: float) -> list[str]:

@@ -15,14 +15,14 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, ScreenRule
 from hhmrs.config.paths import StateDir
-from hhmrs.controller import inbox as inbox_module
-from hhmrs.controller.checkpoints import CheckpointStore, from_supervisor
+from hhmrs.controller.checkpoints.checkpoints import CheckpointStore, from_supervisor
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.delivery import MOST, Delivered, Deliveries
-from hhmrs.controller.inbox import Inbox
+from hhmrs.controller.letters import inbox as inbox_module
+from hhmrs.controller.letters.delivery import MOST, Delivered, Deliveries
+from hhmrs.controller.letters.inbox import Inbox
+from hhmrs.controller.letters.quarantine import MOST_LETTERS, quarantine
 from hhmrs.controller.ports import Checkpoint, Letter
-from hhmrs.controller.quarantine import MOST_LETTERS, quarantine
-from hhmrs.controller.screens import ScreenReader, asks
+from hhmrs.controller.terminals.screens import ScreenReader, asks
 from hhmrs.healing import evidence as e
 
 NUMBERS = count(1)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hhmrs.controller.marker import NAME as MARKER
 from hhmrs.controller.ports import Event
+from hhmrs.controller.workspaces.marker import NAME as MARKER
 from hhmrs.tui.demo.fleet import CAST, Part
 from hhmrs.tui.demo.proof import Findings, judge, settled, unexpected
 from hhmrs.tui.demo.scripted import JOURNAL

@@ -9,7 +9,7 @@ import pytest
 from hhmrs.config.fleet import Dialog, Profile, ScreenRule
 from hhmrs.config.loading import ConfigError, load_fleet
 from hhmrs.config.profiles import BUILTIN, builtin_profiles
-from hhmrs.controller.screens import ScreenReader, asks, shows
+from hhmrs.controller.terminals.screens import ScreenReader, asks, shows
 
 HEAD = "fleet: f\nagents:\n  a: {profile: p, command: [x]}\nprofiles:\n  p:\n"
 NEWS = Dialog(name="news", pattern="^What is new", keys=("Escape",))

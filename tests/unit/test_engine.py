@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-import hhmrs.controller.brain as brain_module
-import hhmrs.controller.engine as engine_module
+import hhmrs.controller.daemon.brain as brain_module
+import hhmrs.controller.daemon.engine as engine_module
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
-from hhmrs.controller.engine import Engine
-from hhmrs.controller.ledger_errors import LedgerFull
-from hhmrs.controller.perform import Outcome
+from hhmrs.controller.daemon.engine import Engine
+from hhmrs.controller.ledger.errors import LedgerFull
 from hhmrs.controller.ports import Letter, Row
+from hhmrs.controller.recovery.perform import Outcome
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Happening, Phase

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from hhmrs.config.fleet import AgentSpec, Backoff
-from hhmrs.controller.ledger import SqliteLedger
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Row
-from hhmrs.controller.stats import stats_document, stats_text
+from hhmrs.controller.reports.stats import stats_document, stats_text
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Happening

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hhmrs.controller.gathering import gathered
+from hhmrs.controller.daemon.gathering import gathered
 from hhmrs.healing import evidence as e
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hhmrs.config.fleet import AgentSpec, Cascade, FleetSpec, Policy, Recoveries
-from hhmrs.controller.brain import Brain
+from hhmrs.controller.daemon.brain import Brain
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Incident, Phase

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hhmrs.config.fleet import AgentSpec, Backoff, Policy, Profile, Recoveries, Seat
-from hhmrs.controller.ledger_queries import LedgerQueries
-from hhmrs.controller.outages import over, untold
+from hhmrs.controller.ledger.queries import LedgerQueries
 from hhmrs.controller.ports import Event
+from hhmrs.controller.reports.outages import over, untold
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Attempt, Hold, Incident, Phase, Recovery, Shared, Stage, Strategy
 from hhmrs.healing.breaker import Breaker

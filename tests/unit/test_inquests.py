@@ -10,11 +10,11 @@ import pytest
 
 from hhmrs.config.fleet import ExitRule
 from hhmrs.config.profiles import builtin_profiles
-from hhmrs.controller import cgroups
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.inquests import Inquests
-from hhmrs.controller.kernel_log import FRESH, VARIABLE, KernelLog
 from hhmrs.controller.ports import Identity
+from hhmrs.controller.processes import cgroups
+from hhmrs.controller.processes.kernel_log import FRESH, VARIABLE, KernelLog
+from hhmrs.controller.terminals.inquests import Inquests
 
 SYSLOG = "Nov 21 17:00:00 host kernel: [18420.241042] "
 KILLED = "Out of memory: Killed process {pid} (python3) total-vm:1kB, anon-rss:1kB, UID:0 oom_score_adj:0"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-import hhmrs.controller.known as known_module
+import hhmrs.controller.reports.known as known_module
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.known import KnownStates, current, state_now
-from hhmrs.controller.ledger import LedgerReader, SqliteLedger
+from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 from hhmrs.controller.ports import Row
+from hhmrs.controller.reports.known import KnownStates, current, state_now
 from hhmrs.healing.agent import AgentState, Phase, Returning, Trace
 from hhmrs.healing.codec import dump_state
 from hhmrs.healing.repeats import Memory

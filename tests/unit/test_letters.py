@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from hhmrs.controller import letterforms
+from hhmrs.controller.letters import letterforms
 from hhmrs.tui.letters import STATES, letter_main
 
-SNIPPETS = Path(letterforms.__file__).parent.parent / "tui" / "snippets"
+SNIPPETS = Path(letterforms.__file__).parents[2] / "tui" / "snippets"
 HOSTILE = [
     "plain",
     'quote " back \\ slash',

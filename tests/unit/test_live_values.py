@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
-from hhmrs.controller.engine import Engine
-from hhmrs.controller.live_values import MOST, OLDEST, SWEEP_ROUNDS, LiveValues
-from hhmrs.controller.perform import Outcome
+from hhmrs.controller.daemon.engine import Engine
+from hhmrs.controller.daemon.live_values import MOST, OLDEST, SWEEP_ROUNDS, LiveValues
 from hhmrs.controller.ports import Row
+from hhmrs.controller.recovery.perform import Outcome
 from hhmrs.healing.actions import Action
 from hhmrs.healing.agent import AgentState, Phase
 

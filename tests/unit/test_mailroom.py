@@ -13,21 +13,21 @@ from typing import Any, cast
 
 import pytest
 
-import hhmrs.controller.engine as engine_module
-import hhmrs.controller.mailroom as mailroom_module
+import hhmrs.controller.daemon.engine as engine_module
+import hhmrs.controller.daemon.mailroom as mailroom_module
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.checkpoints import CheckpointStore
+from hhmrs.controller.checkpoints.checkpoints import CheckpointStore
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.delivery import Deliveries
-from hhmrs.controller.engine import Engine
-from hhmrs.controller.inbox import Inbox
-from hhmrs.controller.inbox_watch import InboxWatch
-from hhmrs.controller.ledger_errors import LedgerFull
-from hhmrs.controller.mailroom import Mailroom
-from hhmrs.controller.perform import Outcome
+from hhmrs.controller.daemon.engine import Engine
+from hhmrs.controller.daemon.mailroom import Mailroom
+from hhmrs.controller.daemon.reception import Reception
+from hhmrs.controller.ledger.errors import LedgerFull
+from hhmrs.controller.letters.delivery import Deliveries
+from hhmrs.controller.letters.inbox import Inbox
+from hhmrs.controller.letters.inbox_watch import InboxWatch
 from hhmrs.controller.ports import Row
-from hhmrs.controller.reception import Reception
+from hhmrs.controller.recovery.perform import Outcome
 from hhmrs.healing import actions as a
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Phase

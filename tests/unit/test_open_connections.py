@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hhmrs.config.fleet import AgentSpec, Profile, Seat
-from hhmrs.controller.connections import AT_ONCE, Silent
+from hhmrs.controller.processes.connections import AT_ONCE, Silent
 from hhmrs.healing import evidence as e
 from hhmrs.healing.agent import AgentState, Phase
 from hhmrs.healing.decide import decide, due

@@ -11,8 +11,8 @@ import pytest
 
 from hhmrs.config.paths import StateDir
 from hhmrs.controller.clock import SteadyClock
-from hhmrs.controller.inbox import Inbox
-from hhmrs.controller.orders import Feed, OrderError, Outcome, await_outcome, send_order, whoami
+from hhmrs.controller.letters.inbox import Inbox
+from hhmrs.controller.letters.orders import Feed, OrderError, Outcome, await_outcome, send_order, whoami
 from hhmrs.controller.ports import Event
 from hhmrs.healing.evidence import Evidence
 

@@ -13,10 +13,10 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, Policy
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.ledger import SqliteLedger
+from hhmrs.controller.checkpoints.snapshots import Snapshots
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Row
-from hhmrs.controller.postmortems import KEPT, PostMortems, post_mortem_of
-from hhmrs.controller.snapshots import Snapshots
+from hhmrs.controller.reports.postmortems import KEPT, PostMortems, post_mortem_of
 from hhmrs.healing.agent import Happening
 from hhmrs.healing.lessons import lessons
 from hhmrs.healing.markdown import cell, fenced, line

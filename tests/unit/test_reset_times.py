@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hhmrs.controller.reset_times import seconds_until
+from hhmrs.controller.terminals.reset_times import seconds_until
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 NOW = datetime(2026, 11, 21, 14, 39, 30, tzinfo=WARSAW)

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
-from hhmrs.controller import rounds as rounds_module
-from hhmrs.controller.engine import Engine
+from hhmrs.controller.daemon import rounds as rounds_module
+from hhmrs.controller.daemon.engine import Engine
+from hhmrs.controller.daemon.rounds import BETWEEN_CHECKPOINTS, QUIET, Rounds
 from hhmrs.controller.means import Means, published
-from hhmrs.controller.measuring import Measure
-from hhmrs.controller.perform import Outcome
 from hhmrs.controller.ports import Identity, Row
-from hhmrs.controller.processes import ProcessTable, identify
-from hhmrs.controller.rounds import BETWEEN_CHECKPOINTS, QUIET, Rounds
+from hhmrs.controller.processes.measuring import Measure
+from hhmrs.controller.processes.processes import ProcessTable, identify
+from hhmrs.controller.recovery.perform import Outcome
 from hhmrs.healing import evidence as e
 from hhmrs.healing.actions import Action
 from hhmrs.healing.agent import AgentState, Phase

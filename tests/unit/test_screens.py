@@ -11,7 +11,7 @@ import pytest
 
 from hhmrs.config.fleet import ScreenPhase, ScreenRule
 from hhmrs.config.profiles import BUILTIN, builtin_profiles
-from hhmrs.controller.screens import Match, ScreenReader, Verdict, asks
+from hhmrs.controller.terminals.screens import Match, ScreenReader, Verdict, asks
 
 FOLDER = Path(__file__).parents[1] / "recordings"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -13,11 +13,11 @@ import pytest
 from hhmrs.config.loading import load_fleet
 from hhmrs.config.paths import StateDir
 from hhmrs.config.profiles import builtin_profiles
-from hhmrs.controller.doctor import Finding, Machine, examine
-from hhmrs.controller.lock import DaemonLock, Holder
+from hhmrs.controller.ledger.lock import DaemonLock, Holder
 from hhmrs.controller.means import Means, publish, published
-from hhmrs.controller.processes import identify
-from hhmrs.controller.sight import offered, sight
+from hhmrs.controller.processes.processes import identify
+from hhmrs.controller.reports.doctor import Finding, Machine, examine
+from hhmrs.controller.reports.sight import offered, sight
 
 MEANS = (
     Means("output", "inotify on each terminal"),

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from hhmrs.controller.ledger import LedgerReader, SqliteLedger
+from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 from hhmrs.controller.ports import Row
-from hhmrs.controller.stats import stats_document, stats_text
+from hhmrs.controller.reports.stats import stats_document, stats_text
 from hhmrs.healing import metrics
 from hhmrs.healing.agent import Happening
 from hhmrs.healing.metrics import ActionRecord, IncidentRecord, TaskRecord

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.tails import CHUNK, CHUNKS, Tail
+from hhmrs.controller.workspaces.tails import CHUNK, CHUNKS, Tail
 
 
 @pytest.fixture

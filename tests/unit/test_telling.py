@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from hhmrs.controller.measuring import Measure
-from hhmrs.controller.telling import (
+from hhmrs.controller.processes.measuring import Measure
+from hhmrs.controller.processes.telling import (
     AT_REST,
     BUSY_RATE,
     CALM_SHARE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from hhmrs.controller.daemon.tray import HOLD, MOST, Tray
 from hhmrs.controller.ports import Letter
-from hhmrs.controller.tray import HOLD, MOST, Tray
 
 
 def _letter(agent: str, id: str) -> Letter:

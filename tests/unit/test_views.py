@@ -15,11 +15,11 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.ledger import SqliteLedger
-from hhmrs.controller.lock import DaemonLock, Holder
+from hhmrs.controller.ledger.lock import DaemonLock, Holder
+from hhmrs.controller.ledger.writer import SqliteLedger
 from hhmrs.controller.ports import Row
-from hhmrs.controller.processes import identify
-from hhmrs.controller.views import fleet_view
+from hhmrs.controller.processes.processes import identify
+from hhmrs.controller.reports.views import fleet_view
 from hhmrs.healing.agent import (
     AgentState,
     Attempt,

@@ -10,7 +10,7 @@ from .parsing import PROGRAM, Call
 from .place import Place, find_place, need_agent
 
 if TYPE_CHECKING:
-    from ...controller.ledger import LedgerReader
+    from ...controller.ledger.writer import LedgerReader
     from ...controller.ports import Event
     from ...healing.explain import Explanation
 
@@ -96,8 +96,8 @@ def explain(call: Call, screen: Screen) -> int:
 
 def explain_agent(place: Place, agent: str) -> Explanation | None:
     """Why the agent is in its phase; None when it was never started or is no longer in the file."""
-    from ...controller.known import state_now
     from ...controller.looks import Looks
+    from ...controller.reports.known import state_now
     from ...healing.explain import explain as explain_state
 
     holder, spec = place.holder(), None
@@ -110,7 +110,7 @@ def explain_agent(place: Place, agent: str) -> Explanation | None:
 
 
 def stats(call: Call, screen: Screen) -> int:
-    from ...controller.stats import stats_document, stats_text
+    from ...controller.reports.stats import stats_document, stats_text
 
     document = stats_document(find_place(call).reader())
     if call.json:

@@ -12,7 +12,7 @@ from .refusal import UNHEALTHY, NoFleetFile, Refusal
 
 if TYPE_CHECKING:
     from ...config.fleet import FleetSpec
-    from ...controller.doctor import Finding
+    from ...controller.reports.doctor import Finding
 
 _TONES = {"ok": "good", "warn": "limit", "fail": "bad"}
 
@@ -20,7 +20,7 @@ _TONES = {"ok": "good", "warn": "limit", "fail": "bad"}
 def doctor(call: Call, screen: Screen) -> int:
     from ...config.paths import state_root
     from ...config.profiles import builtin_profiles
-    from ...controller.doctor import Machine, examine
+    from ...controller.reports.doctor import Machine, examine
 
     fleet, trouble = _fleet_if_any(call)
     findings = [*examine(Machine(dict(os.environ), state_root(), fleet, builtin_profiles())), *trouble]
@@ -40,7 +40,7 @@ def doctor(call: Call, screen: Screen) -> int:
 def _fleet_if_any(call: Call) -> tuple[FleetSpec | None, list[Finding]]:
     """The fleet whose agents are to be looked for. Without one the machine alone is examined; a file that was
     named must be valid, one that was merely found may be broken: that is a finding."""
-    from ...controller.doctor import Finding
+    from ...controller.reports.doctor import Finding
 
     try:
         return find_place(call).need_spec(), []

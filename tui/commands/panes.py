@@ -13,7 +13,7 @@ from .recovery import give
 from .refusal import NO_DAEMON, UNHEALTHY, Refusal, usage
 
 if TYPE_CHECKING:
-    from ...controller.servers import FleetTerminals
+    from ...controller.terminals.servers import FleetTerminals
 
 LINE_SHOWN = 10_000
 """Characters; a pane's lines are far shorter, but wrapped ones are joined."""
@@ -89,7 +89,7 @@ def attach(call: Call, screen: Screen) -> int:
 
 def terminals_of(place: Place) -> FleetTerminals:
     """The fleet's private tmux servers; nothing is started or written by making this."""
-    from ...controller.servers import FleetTerminals
+    from ...controller.terminals.servers import FleetTerminals
 
     return FleetTerminals(place.state.fleet, place.state.tmux_conf)
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ...config.fleet import AgentSpec, FleetSpec
     from ...config.paths import StateDir
-    from ...controller.ledger import LedgerReader
-    from ...controller.lock import Holder
+    from ...controller.ledger.lock import Holder
+    from ...controller.ledger.writer import LedgerReader
 
 NAMED = 8
 """Agents that are named when a name is like none of them."""
@@ -47,13 +47,13 @@ class Place:
         """The book, to be read only; None when no daemon ever wrote one. Raises LedgerError."""
         if not self.state.ledger.exists():
             return None
-        from ...controller.ledger import LedgerReader
+        from ...controller.ledger.writer import LedgerReader
 
         return LedgerReader(self.state.ledger)
 
     def holder(self) -> Holder | None:
         """The fleet's live daemon, if any."""
-        from ...controller.lock import read_holder
+        from ...controller.ledger.lock import read_holder
 
         return read_holder(self.state)
 
@@ -151,7 +151,7 @@ def _by_file(path: Path) -> Place:
 
 def _check_owner(place: Place) -> None:
     """Two files of one name would share a state directory: refuse the second."""
-    from ...controller.ledger_errors import LedgerOwned, check_owner
+    from ...controller.ledger.errors import LedgerOwned, check_owner
 
     try:
         reader = place.reader()

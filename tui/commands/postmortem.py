@@ -10,8 +10,8 @@ from .refusal import Refusal, usage
 
 
 def report(call: Call, screen: Screen) -> int:
-    from ...controller.postmortems import post_mortem_of
-    from ...controller.snapshots import Snapshots
+    from ...controller.checkpoints.snapshots import Snapshots
+    from ...controller.reports.postmortems import post_mortem_of
 
     place, incident = find_place(call), call.get("incident")
     reader = place.reader()
@@ -36,7 +36,7 @@ def report(call: Call, screen: Screen) -> int:
 
 
 def _pauses(place: Place, agent: str) -> float:
-    from ...controller.known import state_now
+    from ...controller.reports.known import state_now
 
     reader = place.reader()
     state = state_now(reader, agent) if reader is not None else None

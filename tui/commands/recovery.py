@@ -14,8 +14,8 @@ from .refusal import NO_DAEMON, UNHEALTHY, Refusal, usage
 
 if TYPE_CHECKING:
     from ...config.fleet import AgentSpec
-    from ...controller.ledger import LedgerReader
-    from ...controller.orders import Outcome
+    from ...controller.ledger.writer import LedgerReader
+    from ...controller.letters.orders import Outcome
     from ...controller.ports import Event
 
 START_ALLOWANCE = 60.0
@@ -86,7 +86,7 @@ def give(
     agent: str | None = None,
 ) -> int:
     """Send one order to the running daemon and, unless `--no-wait`, report its outcome as an exit code."""
-    from ...controller.orders import send_order
+    from ...controller.letters.orders import send_order
 
     place.need_daemon()
     agent = agent or call.get("agent")
@@ -105,7 +105,7 @@ def give(
 
 def await_answer(place: Place, letter: str, timeout: float) -> Outcome:
     """What became of an order. Raises Refusal when the daemon died (exit 3) or did not answer (exit 1)."""
-    from ...controller.orders import await_outcome
+    from ...controller.letters.orders import await_outcome
 
     reader = place.reader()
     if reader is None:

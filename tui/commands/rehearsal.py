@@ -21,7 +21,7 @@ SEED = 1
 
 
 def rehearse(call: Call, screen: Screen) -> int:
-    from ...controller.brain import Brain
+    from ...controller.daemon.brain import Brain
     from ...healing.simulate import Simulation
 
     fleet = find_place(call).need_spec()

@@ -14,8 +14,8 @@ from .place import Place, find_place, need_agent
 from .refusal import UNHEALTHY, Refusal, usage
 
 if TYPE_CHECKING:
+    from ...controller.checkpoints.snapshots import Snapshots
     from ...controller.ports import Checkpoint
-    from ...controller.snapshots import Snapshots
 
 SHOWN = 10
 """Of a commit's name."""
@@ -107,8 +107,8 @@ def checkpoints(call: Call, screen: Screen) -> int:
 
 def restore(call: Call, screen: Screen) -> int:
     from ...config.sizes import format_size
-    from ...controller.restoring import PlaceError, checked_place
-    from ...controller.snapshots import SnapshotError
+    from ...controller.checkpoints.restoring import PlaceError, checked_place
+    from ...controller.checkpoints.snapshots import SnapshotError
 
     place, agent = _whose(call)
     if call.get("to") is None:
@@ -145,14 +145,14 @@ def _whose(call: Call) -> tuple[Place, str]:
 
 
 def _snapshots(place: Place) -> Snapshots:
-    from ...controller.snapshots import Snapshots
+    from ...controller.checkpoints.snapshots import Snapshots
 
     return Snapshots(place.state.snapshots)
 
 
 def _kept(place: Place, agent: str) -> list[_Kept]:
-    from ...controller.checkpoints import CheckpointStore
-    from ...controller.snapshots import SnapshotError
+    from ...controller.checkpoints.checkpoints import CheckpointStore
+    from ...controller.checkpoints.snapshots import SnapshotError
 
     shelf = CheckpointStore(place.state).shelf(agent)
     try:

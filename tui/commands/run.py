@@ -14,10 +14,10 @@ from .refusal import INTERRUPTED, UNHEALTHY, USAGE, Refusal
 _CONFIG_ERROR = ("config.problems", "ConfigError")
 _PLAIN = (
     ("config.paths", "StateDirError"),
-    ("controller.ledger_errors", "LedgerError"),
+    ("controller.ledger.errors", "LedgerError"),
     ("controller.ports", "TerminalsError"),
-    ("controller.orders", "OrderError"),
-    ("controller.daemon", "DaemonError"),
+    ("controller.letters.orders", "OrderError"),
+    ("controller.daemon.daemon", "DaemonError"),
 )
 """Errors whose message already says what happened, where, and what to do next."""
 

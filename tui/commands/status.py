@@ -36,7 +36,7 @@ def status(call: Call, screen: Screen) -> int:
 
 def fleet_document(place: Place) -> dict[str, Any]:
     """The status document of contract section 5."""
-    from ...controller.views import fleet_view
+    from ...controller.reports.views import fleet_view
 
     return fleet_view(place.state, place.spec, time.time()).as_json()
 

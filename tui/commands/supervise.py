@@ -10,7 +10,7 @@ from .place import Place, find_place
 from .refusal import NO_DAEMON, UNHEALTHY, Refusal, usage
 
 if TYPE_CHECKING:
-    from ...controller.lock import Holder
+    from ...controller.ledger.lock import Holder
 
 DOWN_ALLOWANCE = 60.0
 """Seconds a daemon may take to end by itself, beside what ending its agents takes."""
@@ -21,7 +21,7 @@ def daemon(call: Call, _screen: Screen) -> int:
 
 
 def _foreground(place: Place, quick_look: float | None, interval: float | None) -> int:
-    from ...controller.daemon import run_daemon
+    from ...controller.daemon.daemon import run_daemon
 
     return run_daemon(place.need_spec().path, quick_look=quick_look, interval=interval)
 
@@ -38,7 +38,7 @@ def up(call: Call, screen: Screen) -> int:
 
 def ensure_up(place: Place) -> Holder:
     """The fleet's daemon; started detached, and waited for, if none runs. Raises DaemonError."""
-    from ...controller.daemon import spawn_daemon
+    from ...controller.daemon.daemon import spawn_daemon
 
     # Asked first: a running one does not read the file anew, which an agent can make unfit for a start.
     if (holder := place.holder()) is not None and holder.ready:
@@ -47,7 +47,7 @@ def ensure_up(place: Place) -> Holder:
 
 
 def down(call: Call, screen: Screen) -> int:
-    from ...controller.daemon import stop_daemon
+    from ...controller.daemon.daemon import stop_daemon
 
     place = find_place(call)
     kill = bool(call.get("kill"))
@@ -86,8 +86,8 @@ def heal(call: Call, screen: Screen) -> int:
 
 
 def _check_now(call: Call, screen: Screen, place: Place) -> int:
-    from ...controller.orders import send_order
-    from ...controller.pass_report import read_report
+    from ...controller.letters.orders import send_order
+    from ...controller.reports.pass_report import read_report
     from .recovery import ANSWER_ALLOWANCE, await_answer
     from .status import fleet_document, is_open
 

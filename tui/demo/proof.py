@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...controller.marker import NAME as MARKER
 from ...controller.ports import Event
 from ...controller.timestamps import from_iso
+from ...controller.workspaces.marker import NAME as MARKER
 from .fleet import CAST, Part
 from .scripted import JOURNAL, RUNAWAY
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from types import FrameType
 
 from ...config.paths import StateDir
-from ...controller.daemon import DaemonError, spawn_daemon, stop_daemon
-from ...controller.lock import read_holder
+from ...controller.daemon.daemon import DaemonError, spawn_daemon, stop_daemon
+from ...controller.ledger.lock import read_holder
 from ...controller.ports import Identity, TerminalsError
-from ...controller.processes import ProcessTable
-from ...controller.servers import FleetTerminals
+from ...controller.processes.processes import ProcessTable
+from ...controller.terminals.servers import FleetTerminals
 from .fleet import CAST, fleet_name, write_fleet
 
 STATE = "state"

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...controller.daemon import DaemonError
-from ...controller.ledger import LedgerReader
-from ...controller.orders import OrderError, send_order
+from ...controller.daemon.daemon import DaemonError
+from ...controller.ledger.writer import LedgerReader
+from ...controller.letters.orders import OrderError, send_order
 from ...controller.ports import Event
-from ...controller.processes import alive, identify
+from ...controller.processes.processes import alive, identify
 from .fleet import CAST, Part
 from .proof import Findings, Verdict, judge, runaway_child, settled, unexpected
 from .room import Room, open_room
@@ -174,7 +174,7 @@ def show(room: Room) -> int:
     """The TUI on the demo's fleet until it is left. The agent that asks waits for whoever sits there."""
     # Textual is a large import that a headless demo does without.
     from ...config.loading import load_fleet
-    from ...controller.servers import FleetTerminals
+    from ...controller.terminals.servers import FleetTerminals
     from ..app import HhmrsApp, fitting_glyphs
     from ..daemon_source import DaemonSource
 

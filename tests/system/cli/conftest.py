@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.ledger import SqliteLedger
+from hhmrs.controller.ledger.writer import SqliteLedger
 
 AGENTS = Path(__file__).parents[2] / "agents"
 PATIENCE = 30.0

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hhmrs.controller.ledger import LedgerReader
-from hhmrs.controller.orders import await_outcome, send_order
+from hhmrs.controller.ledger.writer import LedgerReader
+from hhmrs.controller.letters.orders import await_outcome, send_order
 
 if TYPE_CHECKING:  # pytest gives the fixture; only the checkers need its name
     from hhmrs.tests.system.cli.conftest import Home

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hhmrs.controller.checkpoints import CheckpointStore, Make, from_letter, from_supervisor
+from hhmrs.controller.checkpoints.checkpoints import CheckpointStore, Make, from_letter, from_supervisor
+from hhmrs.controller.checkpoints.snapshots import Snapshot, Snapshots
 from hhmrs.controller.ports import Checkpoint, Letter
-from hhmrs.controller.snapshots import Snapshot, Snapshots
 
 from .conftest import Home
 

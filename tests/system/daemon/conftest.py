@@ -23,9 +23,9 @@ import pytest
 import yaml
 
 from hhmrs.config.paths import StateDir
-from hhmrs.controller.ledger import LedgerReader
+from hhmrs.controller.ledger.writer import LedgerReader
 from hhmrs.controller.ports import Event
-from hhmrs.controller.sockets import socket_folder, sockets_on_disk
+from hhmrs.controller.terminals.sockets import socket_folder, sockets_on_disk
 
 AGENTS = Path(__file__).parents[2] / "agents"
 

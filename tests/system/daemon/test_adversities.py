@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from hhmrs.controller.ledger import LedgerReader
+from hhmrs.controller.ledger.writer import LedgerReader
 from hhmrs.tests.system.daemon.lives import double_lives, lives_of
 
 Script = Callable[..., list[str]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from hhmrs.controller.ledger import LedgerReader
+from hhmrs.controller.ledger.writer import LedgerReader
 
 MODEL = ["--model", "{model}"]
 

@@ -13,8 +13,8 @@ import pytest
 
 from hhmrs.config.fleet import CAUSES
 from hhmrs.config.loading import load_fleet
-from hhmrs.controller.kernel_log import VARIABLE
 from hhmrs.controller.ports import Event
+from hhmrs.controller.processes.kernel_log import VARIABLE
 
 Script = Callable[..., list[str]]
 LONG = 150.0

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from hhmrs.controller.orders import send_order
+from hhmrs.controller.letters.orders import send_order
 
 Script = Callable[..., list[str]]
 Gone = Callable[[int], bool]

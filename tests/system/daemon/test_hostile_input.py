@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from hhmrs.config.loading import load_fleet
-from hhmrs.controller.servers import FleetTerminals
+from hhmrs.controller.terminals.servers import FleetTerminals
 from hhmrs.tui.app import HhmrsApp
 from hhmrs.tui.daemon_source import DaemonSource
 from hhmrs.tui.looks import Glyphs

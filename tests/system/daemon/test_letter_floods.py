@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from hhmrs.controller.ledger import LedgerReader
+from hhmrs.controller.ledger.writer import LedgerReader
 
 WORKERS = 3
 NUMBERS = count(1)

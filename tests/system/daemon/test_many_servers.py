@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from hhmrs.config.loading import load_fleet
-from hhmrs.controller.ledger import LedgerReader
-from hhmrs.controller.open_files import ENOUGH
-from hhmrs.controller.servers import FleetTerminals
-from hhmrs.controller.sockets import sockets_on_disk
+from hhmrs.controller.ledger.writer import LedgerReader
+from hhmrs.controller.processes.open_files import ENOUGH
+from hhmrs.controller.terminals.servers import FleetTerminals
+from hhmrs.controller.terminals.sockets import sockets_on_disk
 from hhmrs.tui.daemon_source import DaemonSource
 
 NAMES = [f"a{n}" for n in range(1, 7)]

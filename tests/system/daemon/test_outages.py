@@ -8,9 +8,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from hhmrs.controller.ledger import LedgerReader
+from hhmrs.controller.ledger.writer import LedgerReader
 from hhmrs.controller.ports import Event
-from hhmrs.controller.servers import FleetTerminals
+from hhmrs.controller.terminals.servers import FleetTerminals
 
 NAMES = [f"a{n:02}" for n in range(12)]
 PROVIDER = {"shell": {"exits": [{"cause": "api_error", "pattern": "API error", "status": [1]}]}}

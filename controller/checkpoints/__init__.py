@@ -1,0 +1,1 @@
+"""What is put away of an agent's work, and how it is brought back."""

@@ -1,0 +1,1 @@
+"""The daemon: the process, the loop, and what it does by the clock."""

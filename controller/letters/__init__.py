@@ -1,0 +1,1 @@
+"""Letters from agents and people: the maildirs, the door, and what passes it."""

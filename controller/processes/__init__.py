@@ -1,0 +1,1 @@
+"""Processes, their trees and what the kernel says of them."""
