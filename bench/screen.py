@@ -47,11 +47,16 @@ BETWEEN = 0.15
 WARM = 3.0
 """Seconds from the first paint until anything is measured."""
 SEED = 5
+PROFILE = """fleet: bench
+profiles:
+  idle: {command: [sleep, "9"]}
+agents:
+"""
 PHASES = (*[Phase.WORKING] * 6, Phase.IDLE, Phase.WAITING, Phase.STALLED, Phase.RECOVERING)
 
 
 def names(count: int) -> list[str]:
-    return [f"agent-{number:05d}" for number in range(count)]
+    return [f"a{number:05d}" for number in range(count)]
 
 
 class StandIn:
@@ -60,14 +65,10 @@ class StandIn:
     def __init__(self, place: Path, count: int) -> None:
         self.place, self.agents = place, names(count)
         self.config = place / "hhmrs.yaml"
-        (place / "work").mkdir()
         parents = {name: self.agents[number // TEAM] for number, name in enumerate(self.agents) if number}
-        agents = {
-            name: {"command": ["sleep", "9"], "workspace": "work", "parent": parents.get(name)}
-            for name in self.agents
-        }
-        whole = {name: {k: v for k, v in spec.items() if v is not None} for name, spec in agents.items()}
-        self.config.write_text(json.dumps({"fleet": "bench", "agents": whole}))
+        # In few words: a fleet file has its bounds.
+        lines = [f"{name}: {{profile: idle, parent: {parents.get(name, 'null')}}}" for name in self.agents]
+        self.config.write_text(PROFILE + "".join(f"  {line}\n" for line in lines))
         self.state = StateDir(place / "state", "bench")
         self.state.create()
         self.book = SqliteLedger(self.state.ledger, parents=parents)

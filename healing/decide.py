@@ -22,8 +22,8 @@ from .replacing import replace
 from .seats import in_force, seat_of, seated, timeouts
 from .transitions import (
     Change,
-    add_attempt,
     answered,
+    attempted,
     counted,
     end_attempt,
     enter,
@@ -302,7 +302,11 @@ def _begin(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Ch
         from_seat=s.seat,
         from_hand=s.hand,
     )
-    s = add_attempt(s, now, stage, manual=manual)
+    incident = s.incident
+    if incident is not None and strategy is not None:
+        stage = replace(stage, n=len(incident.attempts) + 1)
+        incident = attempted(incident, stage, now, manual=manual, nudged=False)
+    s = replace(s, incident=incident, recovery=stage)
     if not manual:
         if s.incident and free(s, s.incident, spec) and strategy is not Strategy.REASSIGN:
             s = spent_wait(s)
@@ -321,24 +325,27 @@ def _begin_nudge(
     """Nothing is ended for it and no budget is spent; what it is made of is decided now."""
     manual, plan = recovery.order is not None, nudges.steps(s, spec)
     proof_due = now + spec.policy.verify_within
-    stage = replace(recovery, stage=Stage.VERIFYING, due=proof_due, began=now, issued=True)
-    s, spent = add_attempt(s, now, stage, manual=manual, nudged=True), s.nudges + (not manual)
-    if not plan or s.recovery is None:
-        return end_attempt(replace(s, nudges=spent), now, ok=False, why=nudges.NOTHING)
+    n, spent = len(incident.attempts) + 1, s.nudges + (not manual)
+    stage = replace(recovery, stage=Stage.VERIFYING, due=proof_due, began=now, issued=True, n=n)
+    nudged = attempted(incident, stage, now, manual=manual, nudged=True)
+    if not plan:
+        s = replace(s, incident=nudged, recovery=stage, nudges=spent)
+        return end_attempt(s, now, ok=False, why=nudges.NOTHING)
     reason = _reason(s, recovery)
     note = counted(
         s,
         "hhmrs_nudge",
         now,
         reason,
-        n=s.recovery.n,
+        n=n,
         strategy="nudge",
         attempt=s.attempt,
         seat=s.seat,
         cause=incident.cause,
         steps=[*map(str, plan)],
     )
-    s = replace(s, nudges=spent, nudging=nudges.begun(plan, recovery.key, reason, now))
+    nudging = nudges.begun(plan, recovery.key, reason, now)
+    s = replace(s, incident=nudged, recovery=stage, nudges=spent, nudging=nudging)
     return Change(s, (note,)).then(enter(s, Phase.RECOVERING, now, "nudge"))
 
 

@@ -69,23 +69,21 @@ def event(s: AgentState, type: str, at: float, **fields: object) -> Happening:
 
 def counted(s: AgentState, type: str, at: float, reason: str, **fields: object) -> Happening:
     """An hhmrs_* event with the counts the contract promises. The engine adds parent and grandparent."""
-    return event(
-        s,
-        type,
-        at,
-        reason=reason,
-        restart_count=s.restarts,
-        failure_count=s.reassigns,
-        task=s.task.id if s.task else None,
-        **fields,
-    )
+    counts = {
+        "reason": reason,
+        "restart_count": s.restarts,
+        "failure_count": s.reassigns,
+        "task": s.task.id if s.task else None,
+    }
+    return Happening(type, s.id, at, s.incident.id if s.incident else None, counts | fields)
 
 
 def enter(s: AgentState, phase: Phase, at: float, why: str = "") -> Change:
     """Change the phase; the task's clock runs or rests with it."""
     if phase == s.phase:
         return Change(s)
-    happening = event(s, "agent_phase", at, **{"from": s.phase.value, "to": phase.value, "why": why})
+    told: dict[str, object] = {"from": str(s.phase), "to": str(phase), "why": why}
+    happening = Happening("agent_phase", s.id, at, s.incident.id if s.incident else None, told)
     if s.phase in CLOCKS_REST:
         s = later(s, at - s.since, at)
     if (tending := s.tending) is not None:
@@ -294,17 +292,12 @@ def recovered(s: AgentState, at: float, proof: str) -> Change:
     return change.noting(note).then(close_incident(state, at, "recovered"))
 
 
-def add_attempt(
-    s: AgentState, at: float, recovery: Recovery, *, manual: bool, nudged: bool = False
-) -> AgentState:
-    """Write an attempt into the open incident and give the recovery its number. `nudged`: it is a nudge."""
-    incident = s.incident
-    if incident is None or recovery.strategy is None:
-        return replace(s, recovery=recovery)
-    n = len(incident.attempts) + 1
+def attempted(incident: Incident, recovery: Recovery, at: float, *, manual: bool, nudged: bool) -> Incident:
+    """The incident with the attempt that `recovery` is, under its number."""
+    assert recovery.strategy is not None
     attempt = replace(
         _ATTEMPT,
-        n=n,
+        n=recovery.n,
         strategy=recovery.strategy,
         at=at,
         seat=recovery.seat,
@@ -312,8 +305,7 @@ def add_attempt(
         level=recovery.level,
     )
     attempts = (*incident.attempts, attempt)
-    incident = replace(incident, attempts=attempts, asked=None, nudged=incident.nudged or nudged)
-    return replace(s, incident=incident, recovery=replace(recovery, n=n))
+    return replace(incident, attempts=attempts, asked=None, nudged=incident.nudged or nudged)
 
 
 def plain_start(s: AgentState, order: str | None = None) -> AgentState:

@@ -13,10 +13,11 @@ THRESHOLDS = (10_000, 20, 50)
 next generation. With Python's own 700 a turn in which a hundred agents fail is interrupted four times."""
 
 
-def spare_what_is_there() -> None:
-    """What is alive now mostly lives as long as we do. Searched for garbage again and again, it stopped the
-    loop of a thousand agents for 70 ms each time. Called at the start and once a minute later, never often:
-    what is spared so is never searched again."""
+def spare_what_is_there(*, searched: bool = True) -> None:
+    """What is alive now mostly lives as long as we do: it is never searched for garbage again. Called at the
+    start and, `searched` False, once a minute later. To search everything first stops the loop of a thousand
+    agents for 70 ms, which is not worth the few circles of that minute; and never often, for they stay."""
     gc.set_threshold(*THRESHOLDS)
-    gc.collect()
+    if searched:
+        gc.collect()
     gc.freeze()

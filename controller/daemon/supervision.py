@@ -206,7 +206,7 @@ class Supervision:
             await asyncio.sleep(METRICS_EVERY)
             if first:
                 first = False
-                spare_what_is_there()
+                spare_what_is_there(searched=False)
             try:
                 await asyncio.to_thread(self._ledger.refresh_metrics, self.clock.now())
             except LedgerError as error:
