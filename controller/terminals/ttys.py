@@ -2,7 +2,8 @@
 
 A terminal that spoke is left alone for `pace` seconds and then listened to again, so that a flood costs as
 much as a line now and then. With many that speak the pace grows: at most so many are listened to anew each
-second. One that speaks out of silence is listened to again soon, whatever the others do.
+second. One that speaks out of silence is listened to again in a moment, whatever the others do: what comes
+right behind the first word is no flood.
 
 Not heard are writes through `/dev/tty` and the kernel's echo of typed keys.
 """
@@ -27,6 +28,8 @@ MANY = 500
 """With more that speak each is heard less often: what it says is told every few seconds only (looking.py)."""
 CALM = 1.5
 """Seconds of silence, while we listened, after which a terminal speaks out of silence."""
+SOON = 0.01
+"""Seconds after which one that spoke out of silence is listened to again."""
 EAGER = 50.0
 """Times per second at most that one is listened to again soon for having spoken out of silence."""
 CROWD = 100
@@ -207,9 +210,16 @@ class TtyWatch:
         self._spoke[tty.name] = now
         woken = now >= tty.armed_at + CALM and self._may_be_eager(now)
         (self._dozing if woken else self._resting)[tty.name] = now
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._quickest, self._wake_rested)
+        self._wake_in(SOON if woken else self._quickest)
         tty.spoke(woken)
+
+    def _wake_in(self, seconds: float) -> None:
+        """See in so many seconds at most who has rested."""
+        if self._timer is not None:
+            if self._timer.when() <= self._loop.time() + seconds:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._wake_rested)
 
     def _may_be_eager(self, now: float) -> bool:
         self._eager = min(EAGER, self._eager + (now - self._eager_at) * EAGER)
@@ -222,16 +232,17 @@ class TtyWatch:
     def _wake_rested(self) -> None:
         self._timer = None
         now, pace = self._loop.time(), self.pace
-        waits = [self._wake(self._dozing, self._quickest, now), self._wake(self._resting, pace, now)]
-        # Together with those that will have rested soon after: there may be hundreds.
-        wait = min(waits[0], max(waits[1], pace / 8))
-        if self._dozing or self._resting:
-            self._timer = self._loop.call_later(max(self._quickest / 2, wait), self._wake_rested)
+        dozing, resting = self._wake(self._dozing, SOON, now), self._wake(self._resting, pace, now)
+        if self._dozing:
+            self._wake_in(max(SOON / 2, dozing))
+        if self._resting:
+            # Together with those that will have rested soon after: there may be hundreds.
+            self._wake_in(max(self._quickest / 2, resting, pace / 8))
 
     def _wake(self, resting: dict[str, float], pace: float, now: float) -> float:
         """Listen to those again that rested for `pace` seconds; how long until the next one has."""
         # They stand in the order in which they spoke.
-        rested = takewhile(lambda item: item[1] <= now - pace + 0.01, resting.items())
+        rested = takewhile(lambda item: item[1] <= now - pace + min(0.01, pace / 4), resting.items())
         for name, _ in list(rested):
             self.listen(name)
         return next(iter(resting.values())) + pace - now if resting else float("inf")

@@ -128,19 +128,22 @@ async def test_with_many_that_speak_each_is_listened_to_less_often(eventually: E
             one.close()
 
 
-async def test_one_that_speaks_out_of_silence_is_listened_to_again_soon(
+async def test_one_that_speaks_out_of_silence_is_listened_to_again_in_a_moment(
     monkeypatch: pytest.MonkeyPatch, terminal: Terminal, eventually: Eventually
 ) -> None:
     monkeypatch.setattr(ttys_module, "CALM", 0.1)
     loop = asyncio.get_running_loop()
-    found, ear = TtyWatch(loop, quickest=0.05, rearms=0.01), Ear()
+    found, ear = (
+        TtyWatch(loop, quickest=3600.0, rearms=0.01),
+        Ear(),
+    )  # others rest for an hour
     try:
         found.watch("a", terminal.name, ear.hears, ear.loses)
         silent = loop.time() + 0.1
         await eventually(lambda: loop.time() > silent)
         terminal.prints()
         await eventually(lambda: ear.spoke)
-        assert (ear.woken, found.pace) == (1, 100.0)
+        assert (ear.woken, found.pace) == (1, 3600.0)
         await eventually(lambda: found._armed)
         terminal.prints()
         await eventually(lambda: ear.spoke == 2)
