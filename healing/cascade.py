@@ -303,7 +303,7 @@ class Cascades:
 
     def _hold(self, cascade: Cascade, agent: str, now: float, told: Told) -> None:
         deadline = self._agents[agent].policy.task_deadline
-        if now >= cascade.shared.opened + deadline:
+        if cascade.lapsed or now >= cascade.shared.opened + deadline:
             return
         member = cascade.members[agent]
         member.held = True
@@ -390,8 +390,8 @@ class Cascades:
             return
         cascade = self._open.get(shared.scope)
         if cascade is None:
-            # The clock may have been set back since: nobody is held back for the sake of times to come.
             cascade = self._new(replace(shared, opened=min(shared.opened, now)), now)
+            cascade.lapsed = shared.opened > now
             if shared.cause in OF_SERVER:
                 cascade.breaker.proved()
                 cascade.release = now
@@ -403,7 +403,7 @@ class Cascades:
         cascade.waiting += 1
         if member.able:
             self._hold(cascade, s.id, now, told)
-        elif hold:
+        if hold and not member.held:
             told.evidence.append(LetGo(s.id, now, CASCADE))
 
     def _shared(self, cascade: Cascade) -> Shared:

@@ -68,6 +68,8 @@ class Cascade:
     release: float = 0.0
     waiting: int = 0
     """How many of its members have not gone on."""
+    lapsed: bool = False
+    """It began before the clock was set back: nobody knows how long it has lasted, so it holds nobody."""
 
     def failed(self, now: float) -> None:
         """Who was to show that it works again did not; or it was believed too early."""

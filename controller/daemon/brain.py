@@ -17,9 +17,10 @@ from ...healing.agent import AgentState, Happening, Stage
 from ...healing.asking import asked_anew
 from ...healing.decide import decide, due
 from ...healing.evolve import evolve
+from ...healing.fitting import fitted
 from ...healing.guards import NOTHING, Guards, Told, guards_for, vital
 from ...healing.replacing import replace
-from ...healing.transitions import Change, first_state, fitted, plain_start
+from ...healing.transitions import Change, first_state, plain_start
 from ...healing.turn import Turn
 from .deadlines import Deadlines
 

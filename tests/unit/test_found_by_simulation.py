@@ -8,11 +8,25 @@ import pytest
 
 from hhmrs.config.fleet import AgentSpec
 from hhmrs.healing import evidence as e
-from hhmrs.healing.agent import AgentState, Asked, Happening, Hold, Incident, Phase, Shared
+from hhmrs.healing.agent import (
+    AgentState,
+    Asked,
+    Attempt,
+    Happening,
+    Hold,
+    Incident,
+    Phase,
+    Recovery,
+    Shared,
+    Stage,
+    Strategy,
+)
 from hhmrs.healing.bounds import worst_case
 from hhmrs.healing.cascade import Cascades
 from hhmrs.healing.decide import decide, due
 from hhmrs.healing.evolve import evolve
+from hhmrs.healing.fitting import fitted
+from hhmrs.healing.ladder import delay_before
 from hhmrs.healing.providers import provider_of
 from hhmrs.healing.replacing import replace
 from hhmrs.healing.simulate import CALM, Fault, Simulation
@@ -110,23 +124,37 @@ def test_who_wakes_a_daemon_says_how_long_that_one_slept(make_spec: MakeSpec, si
     assert gaps == [10.0]
 
 
-@pytest.mark.parametrize(("after", "held_back"), [(1799.0, True), (1801.0, False)])
-def test_a_cascade_of_the_future_holds_nobody_back_for_longer(
-    make_spec: MakeSpec, after: float, held_back: bool
+@pytest.mark.parametrize(("opened", "held_back"), [(-1799.0, True), (-1801.0, False), (5000.0, False)])
+def test_a_cascade_holds_nobody_for_longer_than_its_task_may_take_nor_one_of_the_future(
+    make_spec: MakeSpec, opened: float, held_back: bool
 ) -> None:
-    """Seed 11, 24 hours: the clock was set back between two daemons, and until it had caught up with the
-    beginning of the cascade, its members were held back again and again."""
+    """Seeds 11 and 61, 24 hours: the clock was set back between two daemons, and until it had caught up with
+    the beginning of the cascade, or for as long again, its members were held back."""
     specs = {name: make_spec(name, task_deadline=1800.0) for name in ("a", "b")}
-    guard, now = Cascades(), T0 + after
+    guard = Cascades()
     guard.fit(specs, specs["a"].policy)
-    scope = f"provider {provider_of(specs['a'].seats[0])}"
-    shared = Shared("cascade-1", "api_error", scope, T0 + 5000)
-    incident = Incident("i1", T0 + 5000, "exited", "api_error", "exit 1", shared=shared)
-    failed = replace(working(specs["a"]), alive=False, phase=Phase.EXITED, incident=incident)
-    guard.changed(None, failed, (), T0)
+    shared = Shared("cascade-1", "api_error", f"provider {provider_of(specs['a'].seats[0])}", T0 + opened)
+    incident = Incident("i1", T0, "exited", "api_error", "exit 1", shared=shared)
+    held = (Hold("cascade", "others fail too", T0),)
+    failed = replace(working(specs["a"]), alive=False, phase=Phase.EXITED, incident=incident, held_back=held)
+    again = [type(one) for one in guard.changed(None, failed, (), T0).evidence]
+    assert again == [e.HeldBack if held_back else e.LetGo]
 
-    late = replace(failed, id="b", incident=replace(incident, id="i2", opened=now, shared=None))
-    fell = Happening("agent_exited", "b", now, "i2", {"cause": "api_error"})
-    told = guard.changed(working(specs["b"]), late, (fell,), now).evidence
-    assert next(type(one) for one in told if one.agent == "b") is e.CauseShared, "it is part of the cascade"
-    assert any(isinstance(one, e.HeldBack) for one in told) is held_back
+    late = replace(failed, id="b", incident=replace(incident, id="i2", shared=None), held_back=())
+    fell = Happening("agent_exited", "b", T0, "i2", {"cause": "api_error"})
+    told = [one for one in guard.changed(working(specs["b"]), late, (fell,), T0).evidence if one.agent == "b"]
+    assert [type(one) for one in told] == [e.CauseShared, *([e.HeldBack] if held_back else [])]
+
+
+def test_a_clock_that_was_set_back_makes_no_backoff_longer(make_spec: MakeSpec) -> None:
+    """Seed 69, 24 hours: three seconds before the next attempt became the longest wait that there is."""
+    spec = make_spec(task_deadline=1e6)
+    made = (Attempt(1, Strategy.RESTART, T0, "failure"), Attempt(2, Strategy.RESTART, T0, "failure"))
+    incident = Incident("i1", T0, "stalled", "stalled", "no life", attempts=made)
+    pause = delay_before(incident, spec.policy.backoff, "i1")
+    waits = Recovery(Strategy.RESTART, Stage.BACKOFF, "k", 0, due=T0 + 2000 + pause)
+    again = fitted(replace(working(spec), incident=incident, recovery=waits), spec, T0)
+    assert again.recovery is not None
+    assert again.recovery.due == T0 + pause
+    soon = replace(again, recovery=replace(waits, due=T0 + pause / 2))
+    assert fitted(soon, spec, T0) == soon, "what comes sooner stays"

@@ -22,11 +22,11 @@ from hhmrs.healing.codec import dump_state, load_state
 from hhmrs.healing.decide import decide, due
 from hhmrs.healing.evolve import evolve
 from hhmrs.healing.explain import explain
+from hhmrs.healing.fitting import fitted
 from hhmrs.healing.ladder import delay_before, next_rung
 from hhmrs.healing.pacing import longest_delay
 from hhmrs.healing.providers import provider_of
 from hhmrs.healing.slots import most_at_once
-from hhmrs.healing.transitions import fitted
 
 MakeSpec = Callable[..., AgentSpec]
 NOW = 1_000_000.0

@@ -20,8 +20,9 @@ from hhmrs.healing.decide import decide, due
 from hhmrs.healing.detect import limits
 from hhmrs.healing.evolve import evolve
 from hhmrs.healing.explain import explain
+from hhmrs.healing.fitting import fitted
 from hhmrs.healing.seats import Target, in_force, seat_of, seats_in_use, target
-from hhmrs.healing.transitions import first_state, fitted
+from hhmrs.healing.transitions import first_state
 
 MakeSpec = Callable[..., AgentSpec]
 MODEL = ("--model", "{model}")
