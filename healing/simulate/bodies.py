@@ -25,6 +25,8 @@ class Life:
     """The end of a pause, a limit, a silent piece of work; 0: none."""
     shows: str = ""
     """What its screen shows."""
+    loops: bool = False
+    """It has said what it says again and again."""
 
     @property
     def undead(self) -> bool:

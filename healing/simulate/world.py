@@ -195,8 +195,8 @@ class World:
         self._alive(life)
         life.steps += 1
         agent, now = life.body.spec.id, self.eyes.time()
-        if not life.shows:
-            life.shows, life.body.news_at = "loop", self._agenda.now  # said for the first time it is news
+        if not life.loops:
+            life.loops, life.body.news_at = True, self._agenda.now  # said for the first time it is news
         self.eyes.tell(e.OutputSeen(agent, now, (f"working {life.steps} of {life.pid}",)))
         return self._pace(life)
 

@@ -158,3 +158,20 @@ def test_a_clock_that_was_set_back_makes_no_backoff_longer(make_spec: MakeSpec) 
     assert again.recovery.due == T0 + pause
     soon = replace(again, recovery=replace(waits, due=T0 + pause / 2))
     assert fitted(soon, spec, T0) == soon, "what comes sooner stays"
+
+
+def test_the_first_line_of_one_that_loops_is_news_whatever_its_screen_shows(
+    make_spec: MakeSpec, simulate: Simulate
+) -> None:
+    """Seed 155, 24 hours: it began to loop behind a dialog, and its first line was held against the brain."""
+    run = simulate([make_spec()], "loop", faults=CALM, behaviour="loop")
+    run.run(10 / 3600)
+    (body,) = run.world.bodies.values()
+    (life,) = body.lives
+    life.shows, life.loops, begun = "limited", False, run._agenda.now
+    seen: list[float] = []
+    for _ in range(2):
+        run.run(60 / 3600)
+        run.world._loop(life)
+        seen.append(body.news_at)
+    assert begun < seen[0] == seen[1], "and said again it is none"
