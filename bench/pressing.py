@@ -36,7 +36,6 @@ class Pressed:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread runs yet
         )
         os.close(slave)
         self.process = psutil.Process(self._child.pid)
@@ -116,4 +115,6 @@ class Pressed:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+        # It ends with the last holder of the other end. Until then the number must not become another's.
+        self._reader.join()
         os.close(self._master)
