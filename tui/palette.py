@@ -10,7 +10,8 @@ from textual.content import Content
 from textual.markup import escape
 from textual.style import Style
 
-from .keymap import MOVE, grouped
+from .keymap import grouped
+from .keys.key import MOVE
 from .screens.fleet import FleetScreen
 
 

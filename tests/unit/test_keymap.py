@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from hhmrs.tui.keymap import AVOID, GROUPS, KEYS, bindings, for_order, in_bar, markdown
+from hhmrs.tui.keymap import AVOID, KEYS, PLACES, bindings, for_order, in_bar, markdown
+from hhmrs.tui.keys.key import GROUPS
 
 ORDERS = {
     "nudge",
@@ -24,7 +25,8 @@ ORDERS = {
 
 
 def test_no_key_and_no_id_is_used_twice() -> None:
-    assert not [k for k, n in Counter(name for key in KEYS for name in key.keys).items() if n > 1]
+    for _, keys in PLACES.values():
+        assert not [k for k, n in Counter(name for key in keys for name in key.keys).items() if n > 1]
     assert len({key.id for key in KEYS}) == len(KEYS)
 
 
@@ -43,7 +45,7 @@ def test_a_function_key_is_never_the_only_way() -> None:
 
 
 def test_every_binding_has_an_id_and_a_tooltip() -> None:
-    assert all(binding.id and binding.tooltip for binding in bindings())
+    assert all(binding.id and binding.tooltip for place in PLACES for binding in bindings(place))
 
 
 def test_the_bar_begins_with_help_and_every_group_is_shown() -> None:

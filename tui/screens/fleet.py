@@ -16,7 +16,8 @@ from ...healing.agent import Phase
 from ..document import Agent, Fleet
 from ..feed import Feed, FleetSeen, PaneSeen, Snapshot, Source
 from ..interventions import Dismissal, intervention, timeline
-from ..keymap import KEYS, bindings, in_bar
+from ..keymap import bindings, in_bar
+from ..keys.fleet import KEYS
 from ..looks import Glyphs, clean
 from ..prose import explain_lines, timeline_lines
 from ..recoveries import attach_why_not, turn

@@ -15,7 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ...healing.agent import Phase
-from ..keymap import grouped, spell
+from ..keymap import grouped
+from ..keys.key import spell
 from ..looks import LOOKS, Glyphs
 from ..themes import palette
 from ..tones import Tone

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from ..document import KINDS, Agent, Fleet
 from ..interventions import Intervention
-from ..keymap import Key
+from ..keys.key import Key
 from ..looks import LOOKS, Glyphs, age
 from ..themes import TRON_INK, TRON_ORANGE, TRON_PULSE, palette
 from ..tones import Tone
