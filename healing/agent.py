@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from .repeats import Memory
 
@@ -58,6 +59,12 @@ class Stage(StrEnum):
     CLEARING = "clearing"
     STARTING = "starting"
     VERIFYING = "verifying"
+
+
+GIVING_WAY = frozenset({Stage.CLEARING, Stage.STARTING})
+"""Stages in which one attempt makes room for the next."""
+WAITING_OUT = frozenset({Stage.BACKOFF, Stage.VERIFYING})
+"""Stages that time alone ends."""
 
 
 @dataclass(frozen=True)
@@ -389,8 +396,7 @@ class AgentState:
     """Why its incident is left alone for now; see holding.py."""
 
 
-@dataclass(frozen=True)
-class Happening:
+class Happening(NamedTuple):
     """One line for the ledger: an event type of contract.md section 6 with its fields.
 
     `seq` and `at` as text are given by the ledger. `fields` are JSON values."""
@@ -398,5 +404,5 @@ class Happening:
     type: str
     agent: str
     at: float
-    incident: str | None = None
-    fields: dict[str, object] = field(default_factory=dict)
+    incident: str | None
+    fields: dict[str, object]

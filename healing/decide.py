@@ -9,9 +9,20 @@ from __future__ import annotations
 from ..config.fleet import AgentSpec
 from . import nudges
 from .actions import Action, ClearGround, ClearMarker, EndTree, Escalate, StartAttempt
-from .agent import AgentState, Errand, Happening, Incident, Phase, Recovery, Stage, Strategy
+from .agent import (
+    GIVING_WAY,
+    WAITING_OUT,
+    AgentState,
+    Errand,
+    Happening,
+    Incident,
+    Phase,
+    Recovery,
+    Stage,
+    Strategy,
+)
 from .asking import answer_due, counsel
-from .detect import awaited, noticed
+from .detect import awaited, deadline_awaited, noticed
 from .endings import found_out
 from .flapping import flipped, follow_screen, held_until, may_flip, unheard, wants_flip
 from .foreseen import climb
@@ -44,45 +55,57 @@ def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
     change = _errand(s) if s.errand is not None else Change(s)
     if s.flip_held:
         change = change.then(_late_flip(change.state, spec, now))
-    change = change.then(_detect(change.state, spec, now))
-    if change.state.incident is not None and s.incident is None:
-        return change
+    if (found := _detect(change.state, spec, now)) is not None:
+        change = change.then(found)
+        if change.state.incident is not None and s.incident is None:
+            return change
     change = change.then(_recovery(change.state, spec, now))
     s = change.state
-    if s.nudging is not None:
+    if s.nudging is not None and not s.nudging.issued:
         change = change.then(nudges.go_on(s, spec, now, resting=_hands_off(s)))
-    return change.then(_quiet_times(change.state, spec, now))
+        s = change.state
+    if s.incident is not None and s.limited_until is None:
+        return change
+    return change.then(_quiet_times(s, spec, now))
 
 
 def due(s: AgentState, spec: AgentSpec) -> float | None:
     """Engine time at which `decide` may next have something to say; None: not before new evidence."""
     spec = in_force(s, spec)
-    times: list[float] = []
     if s.errand and not s.errand.issued:
         return 0.0
-    if s.recovery:
-        if s.recovery.stage in (Stage.CLEARING, Stage.STARTING):
-            if not s.recovery.issued:
-                return 0.0
-        elif not _resting(s, s.recovery):
-            waits = s.recovery.issued or s.recovery.stage is Stage.BACKOFF
-            times.append(max(s.recovery.due, _let_go_at(s, spec)) if waits else 0.0)
-    elif s.incident and not (_hands_off(s) or s.incident.observed):
-        # A hold that is over by time alone stays on record: it must not hide the wait for an answer.
-        next_step = max(hold_ends(s, spec, planning=True) or 0.0, answer_due(s, spec))
-        if not next_step:
-            return 0.0
-        times.append(next_step)
-    if s.nudging and (at := nudges.due(s, spec, resting=_hands_off(s))) is not None:
-        times.append(at)
-    times += [t for t in awaited(s, spec) if t is not None]
-    if s.healthy_since is not None and _spent(s) and not s.incident:
-        times.append(s.healthy_since + spec.policy.stable_after)
+    times = []
+    if s.recovery is not None or s.incident is not None:
+        times.append(_step_due(s, spec))
+    if s.nudging is not None and not s.nudging.issued:
+        times.append(nudges.due(s, spec, resting=_hands_off(s)))
+    if s.incident is not None:
+        times.append(deadline_awaited(s, spec))
+    else:
+        times += awaited(s, spec)
+        if s.healthy_since is not None and _spent(s):
+            times.append(s.healthy_since + spec.policy.stable_after)
     if s.phase is Phase.LIMITED and s.limited_until is not None:
         times.append(s.limited_until if may_flip(s, s.limited_until, spec) else held_until(s, spec))
     if s.flip_held and wants_flip(s):
         times.append(held_until(s, spec))
-    return min(times, default=None)
+    return min([at for at in times if at is not None], default=None)
+
+
+def _step_due(s: AgentState, spec: AgentSpec) -> float | None:
+    """When what is being tried, or the next thing to try, has something to do; 0.0: now."""
+    recovery = s.recovery
+    if recovery is not None:
+        if recovery.stage in GIVING_WAY:
+            return None if recovery.issued else 0.0
+        if _resting(s, recovery):
+            return None
+        waits = recovery.issued or recovery.stage is Stage.BACKOFF
+        return max(recovery.due, _let_go_at(s, spec)) if waits else 0.0
+    if s.incident is None or s.incident.observed or _hands_off(s):
+        return None
+    # A hold that is over by time alone stays on record: it must not hide the wait for an answer.
+    return max(hold_ends(s, spec, planning=True), answer_due(s, spec))
 
 
 def _resting(s: AgentState, recovery: Recovery) -> bool:
@@ -131,7 +154,8 @@ def _late_flip(s: AgentState, spec: AgentSpec, now: float) -> Change:
     return follow_screen(s, now, spec, "its screen still shows it")
 
 
-def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change:
+def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change | None:
+    """What the clocks of silence and of progress say now; None: nothing new."""
     found, without = noticed(s, spec, now)
     if found is None:
         return _gentle(s, spec, now, without)
@@ -151,11 +175,11 @@ def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change:
     return opened.noting(note).then(enter(opened.state, phase, now, found.detail))
 
 
-def _gentle(s: AgentState, spec: AgentSpec, now: float, without: float | None) -> Change:
+def _gentle(s: AgentState, spec: AgentSpec, now: float, without: float | None) -> Change | None:
     """A spell without progress, `without` seconds long: the gentle look and the gentle steps of a nudge, once
     per spell. It changes no phase, opens no incident and spends nothing."""
     if without is None or s.quick_looked is not None:
-        return Change(s)
+        return None
     plan, observes = nudges.steps(s, spec, gentle=True), spec.policy.mode == "observe"
     note = event(
         s,
@@ -192,9 +216,9 @@ def _recovery(s: AgentState, spec: AgentSpec, now: float) -> Change:
     recovery = s.recovery
     if recovery is None:
         return _next(s, spec, now)
-    if recovery.issued and recovery.stage in (Stage.CLEARING, Stage.STARTING):
+    if recovery.issued and recovery.stage in GIVING_WAY:
         return Change(s)
-    if recovery.stage in (Stage.BACKOFF, Stage.VERIFYING) and _resting(s, recovery):
+    if recovery.stage in WAITING_OUT and _resting(s, recovery):
         return Change(s)
     if recovery.stage is Stage.BACKOFF:
         if now < max(recovery.due, _let_go_at(s, spec)):
@@ -233,7 +257,8 @@ def _next(s: AgentState, spec: AgentSpec, now: float) -> Change:
     if asked.rung is None or s.incident is None:
         return change
     rung, incident = asked.rung, s.incident
-    change = change.then(_rise(s, incident, rung, now))
+    if rung.level > incident.level:
+        change = change.then(_risen(s, incident, rung, now))
     if rung.strategy is Strategy.ESCALATE:
         return change.then(give_up(change.state, now, rung.why))
     wait = 0.0
@@ -256,10 +281,8 @@ def _next(s: AgentState, spec: AgentSpec, now: float) -> Change:
     return change.then(Change(replace(change.state, recovery=recovery)))
 
 
-def _rise(s: AgentState, incident: Incident, rung: Rung, now: float) -> Change:
+def _risen(s: AgentState, incident: Incident, rung: Rung, now: float) -> Change:
     """Responsibility moves up a level: parent -> grandparent -> person."""
-    if rung.level <= incident.level:
-        return Change(s)
     note = counted(
         s,
         "hhmrs_escalation",

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ..config.fleet import AgentSpec
-from .agent import HELD, TIMED, AgentState, Phase, Stage, Trace
+from .agent import GIVING_WAY, HELD, TIMED, AgentState, Phase, Stage, Trace
 from .asking import open_question
 from .flapping import held_until, unheard, wants_flip
 from .patience import MANY_LOOKS, circles, progress_due
@@ -127,7 +127,8 @@ def judge(s: AgentState, spec: AgentSpec, now: float) -> Finding:
 def noticed(s: AgentState, spec: AgentSpec, now: float) -> tuple[Symptom | None, float | None]:
     """`symptom` and `quick` of the finding alone: what decide needs of the thousands that are due."""
     if s.incident is not None:
-        return _fired(s, spec, now, awaited(s, spec)), None
+        at = deadline_awaited(s, spec)
+        return (None if at is None or now < at else _past(s, spec, now)), None
     until = limits(s, spec)
     return _fired(s, spec, now, _awaited(s, until)), _spell(s, now, until)
 
@@ -157,9 +158,14 @@ def limits(s: AgentState, spec: AgentSpec) -> Limits:
 
 def awaited(s: AgentState, spec: AgentSpec) -> Limits:
     """Of the limits those whose end would still change something: one incident at a time, one deadline."""
-    if s.incident is not None:  # thousands may have one at once
-        return _awaited(s, Limits(None, None, _deadline(s, spec)))
+    if s.incident is not None:
+        return Limits(None, None, deadline_awaited(s, spec))
     return _awaited(s, limits(s, spec))
+
+
+def deadline_awaited(s: AgentState, spec: AgentSpec) -> float | None:
+    """The deadline of `awaited`: all that is left of it while an incident is open, as thousands may be."""
+    return _unless_known(s, _deadline(s, spec))
 
 
 def _deadline(s: AgentState, spec: AgentSpec) -> float | None:
@@ -170,14 +176,18 @@ def _deadline(s: AgentState, spec: AgentSpec) -> float | None:
 
 
 def _awaited(s: AgentState, until: Limits) -> Limits:
-    deadline = until.deadline
-    if deadline is not None:
-        in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
-        known = s.incident is not None and (s.incident.cause == "deadline" or s.incident.observed)
-        deadline = None if in_flight or known else deadline
+    deadline = _unless_known(s, until.deadline)
     if s.incident is not None:
         return Limits(None, None, deadline)
     return until if deadline == until.deadline else until._replace(deadline=deadline)
+
+
+def _unless_known(s: AgentState, deadline: float | None) -> float | None:
+    """None as well when its end would change nothing: it was told already, or one attempt just gives way."""
+    if deadline is None or (s.recovery is not None and s.recovery.stage in GIVING_WAY):
+        return None
+    known = s.incident is not None and (s.incident.cause == "deadline" or s.incident.observed)
+    return None if known else deadline
 
 
 def signs(s: AgentState, spec: AgentSpec, now: float) -> tuple[Sign, ...]:
@@ -206,10 +216,8 @@ def missed_beats(s: AgentState, spec: AgentSpec, now: float) -> int:
 def _fired(s: AgentState, spec: AgentSpec, now: float, until: Limits) -> Symptom | None:
     """What the clocks that are awaited say at `now`; the worst first."""
     silence, progress, deadline, _ = until
-    policy = spec.policy
-    if deadline is not None and now >= deadline and s.task:
-        detail = f"task used {spent(s.task, now):.0f} s of its {policy.task_deadline:.0f} s"
-        return Symptom("deadline", "deadline", detail, now)
+    if deadline is not None and now >= deadline:
+        return _past(s, spec, now)
     if silence is not None and now >= silence:
         detail = f"no life for {now - s.last_life:.1f} s{_frozen(s)}"
         return Symptom("stalled", "stalled", detail, s.last_life)
@@ -217,6 +225,12 @@ def _fired(s: AgentState, spec: AgentSpec, now: float, until: Limits) -> Symptom
         detail = f"alive, but no progress for {now - s.last_progress:.1f} s{_frozen(s)}{_circle(s, now)}"
         return Symptom("looping", "looping", detail, s.last_progress)
     return None
+
+
+def _past(s: AgentState, spec: AgentSpec, now: float) -> Symptom:
+    used = spent(s.task, now) if s.task is not None else 0.0
+    detail = f"task used {used:.0f} s of its {spec.policy.task_deadline:.0f} s"
+    return Symptom("deadline", "deadline", detail, now)
 
 
 def _frozen(s: AgentState) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from ..config.fleet import AgentSpec
 from . import evidence as e
 from . import nudges
-from .agent import HELD, AgentState, Phase, Stage
+from .agent import GIVING_WAY, HELD, AgentState, Phase, Stage
 from .asking import alert_key, open_question
 from .attribute import Cause, Death, cause_of, last_words
 from .chores import at_work
@@ -99,7 +99,7 @@ def adopted(s: AgentState, ev: e.ProcessAdopted, spec: AgentSpec) -> Change:
 def exited(s: AgentState, ev: e.ProcessExited, spec: AgentSpec) -> Change:
     if ev.attempt != s.attempt or not s.alive:
         return Change(s)
-    ours = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+    ours = s.recovery is not None and s.recovery.stage in GIVING_WAY
     # A program that ends, in whatever way, because its terminal went says nothing of its work.
     hung_up = ev.lost and (ev.status in (None, 0, 129) or ev.signal == 1)
     found = _cause(s, ev, spec, hung_up=hung_up)

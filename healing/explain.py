@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config.fleet import AgentSpec, Policy
 from . import nudges
-from .agent import HELD, AgentState, Phase, Stage, Strategy
+from .agent import HELD, WAITING_OUT, AgentState, Phase, Stage, Strategy
 from .asking import open_question
 from .decide import due
 from .detect import Clock, Finding, Rule, judge
@@ -326,7 +326,7 @@ def _next(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, float | 
             Stage.STARTING: f"{word}: the new attempt is being started",
             Stage.VERIFYING: f"{word} counts as failed without fresh progress",
         }
-        timed = recovery.stage in (Stage.BACKOFF, Stage.VERIFYING)
+        timed = recovery.stage in WAITING_OUT
         return stages[recovery.stage], recovery.due - found.at if timed else None
     if s.phase in HELD:
         again = "nothing until `restart`" if s.alive else "nothing until `start`"

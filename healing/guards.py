@@ -75,8 +75,9 @@ class Guards:
         told = NOTHING
         for guard in self._guards:
             more = guard.changed(before, after, happened, now)
-            if more is not NOTHING:
-                told = Told() if told is NOTHING else told
+            if told is NOTHING:
+                told = more
+            elif more is not NOTHING:
                 told.add(more)
         return told
 

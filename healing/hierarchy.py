@@ -130,7 +130,8 @@ class Hierarchy:
         if spec is None:
             return NOTHING
         known = self._standing.get(after.id)
-        standing = Standing(is_able(after), self._until(after, spec, now))
+        until = None if spec.parent is None else self._until(after, spec, now)
+        standing = Standing(is_able(after), until)
         if before is None:
             # What it believes comes from another daemon.
             self._deciders[after.id] = after.deciders
@@ -138,13 +139,17 @@ class Hierarchy:
         elif standing == known:
             return NOTHING
         self._standing[after.id] = standing
-        self._note_recovery(after.id, standing.until)
-        concerned = [after.id] if before is None else []
-        if known is None or known.able != standing.able:
-            concerned += self._below.get(after.id, ())
-        told = Told(list(self._tell_deciders(concerned, now)))
-        told.evidence += self._tell_parents([after.id, spec.parent] if before is None else [spec.parent], now)
-        return told
+        words: list[Evidence] = []
+        if before is None:
+            words += self._tell_deciders([after.id], now)
+        if after.id in self._below and (known is None or known.able != standing.able):
+            words += self._tell_deciders(self._below[after.id], now)
+        if spec.parent is not None:
+            self._note_recovery(after.id, standing.until)
+        if before is None or spec.parent is not None:
+            concerned = [after.id, spec.parent] if before is None else [spec.parent]
+            words += self._tell_parents(concerned, now)
+        return Told(words) if words else NOTHING
 
     def due(self) -> float | None:
         if self._anew:
@@ -172,7 +177,7 @@ class Hierarchy:
         return told
 
     def _until(self, s: AgentState, spec: AgentSpec, now: float) -> float | None:
-        if spec.parent is None or s.incident is None or not recovers(s):
+        if s.incident is None or not recovers(s):
             return None
         longest = self._longest.get(spec.id)
         if longest is None:

@@ -142,7 +142,7 @@ def found_again(s: AgentState, at: float) -> AgentState:
 
 def _key(nudging: Nudging) -> str:
     """The key of the first step that is left; a nudge of one step is known by its own."""
-    return f"{nudging.key}/{nudging.left[0].value}"
+    return f"{nudging.key}/{nudging.left[0]}"
 
 
 def _wanted(s: AgentState, nudging: Nudging, spec: AgentSpec) -> bool:

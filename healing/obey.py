@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..config.fleet import AgentSpec
 from . import nudges
-from .agent import HELD, AgentState, Happening, Phase, Recovery, Stage, Strategy
+from .agent import GIVING_WAY, HELD, AgentState, Happening, Phase, Recovery, Stage, Strategy
 from .evidence import Ordered
 from .replacing import replace
 from .seats import Target, target
@@ -49,7 +49,7 @@ def obey(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
 
 def refusal(s: AgentState, order: str, spec: AgentSpec, to: str | None = None) -> str | None:
     """Why this order is not possible now, in one sentence; None when it is."""
-    in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+    in_flight = s.recovery is not None and s.recovery.stage in GIVING_WAY
     recovers = order in ("nudge", "resume", "restart", "reassign", "start", "retry")
     if in_flight and (recovers or order == "clear"):
         return "a recovery is just being carried out; try again in a moment"
@@ -184,7 +184,7 @@ def _escalate(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
 def _pause(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     if why := refusal(s, "pause", spec):
         return Change(s, (_no(s, ev, why),))
-    in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+    in_flight = s.recovery is not None and s.recovery.stage in GIVING_WAY
     if in_flight:
         return Change(s, (_no(s, ev, "a recovery is just being carried out; try again in a moment"),))
     change = end_attempt(s, ev.at, ok=False, why=f"paused by {ev.by}")

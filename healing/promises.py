@@ -14,7 +14,7 @@ from typing import Protocol
 from ..config.fleet import AgentSpec
 from . import actions as a
 from . import evidence as e
-from .agent import HELD, TIMED, AgentState, Happening, Phase, Recovery, Stage
+from .agent import GIVING_WAY, HELD, TIMED, AgentState, Happening, Phase, Recovery, Stage
 from .bounds import worst_case
 from .guards import vital
 from .holding import HANDS_OFF, tries
@@ -371,7 +371,7 @@ class Watch:
     def _in_time(self, seen: Seen, s: AgentState, clock: float) -> None:
         policy, observed = seen.spec.policy, s.incident is not None and s.incident.observed
         hands_off = s.phase in HANDS_OFF or s.attached or s.flip_held or observed
-        in_flight = s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+        in_flight = s.recovery is not None and s.recovery.stage in GIVING_WAY
         if s.task and s.task.ticking_since is not None and not in_flight and not hands_off:
             over = spent(s.task, clock) - policy.task_deadline
             if over > SLACK:

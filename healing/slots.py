@@ -16,13 +16,17 @@ from typing import NamedTuple
 
 from ..config.fleet import AgentSpec, Policy
 from .agent import AgentState, Happening
-from .evidence import HeldBack, LetGo
+from .evidence import Evidence, HeldBack, LetGo
 from .guards import NOTHING, Told
 from .holding import HANDS_OFF, SLOTS, hold_of, tries, wants
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 PATIENCE = 10.0
 """Seconds in which an agent that was let go has to begin."""
+
+
+def _told(words: Sequence[Evidence]) -> Told:
+    return Told(list(words)) if words else NOTHING
 
 
 class Waiting(NamedTuple):
@@ -82,14 +86,11 @@ class Slots:
             self._forget(agent)
             return NOTHING
         if after.incident is not None or after.recovery is not None:
-            told = Told()
             if tries(after) and after.phase not in HANDS_OFF:
-                self._begun(agent, now, told)
-                return told
-            others = any(hold.by != SLOTS for hold in after.held_back)
+                return NOTHING if agent in self._busy else _told(self._begun(agent, now))
+            others = after.held_back and any(hold.by != SLOTS for hold in after.held_back)
             if not others and wants(after, spec):
-                self._wants(after, before is None, now, told)
-                return told
+                return _told(self._wants(after, before is None, now))
         let_go = agent in self._waiting or hold_of(after, SLOTS)
         self._forget(agent)
         return Told([LetGo(agent, now, SLOTS)]) if let_go else NOTHING
@@ -123,28 +124,25 @@ class Slots:
             told.evidence.append(LetGo(agent, now, SLOTS))
             self._drop_old()
         if self._free and self._is_closed(now):
-            self._hold_all(now, told)
+            told.evidence += self._hold_all(now)
         return told
 
     # -- one agent ------------------------------------------------------------------------------
 
-    def _begun(self, agent: str, now: float, told: Told) -> None:
-        if agent in self._busy:
-            return
+    def _begun(self, agent: str, now: float) -> Sequence[Evidence]:
         if agent not in self._granted:
             self._count(now)
         self._forget(agent)
         self._busy.add(agent)
-        if self._free and self._is_closed(now):
-            self._hold_all(now, told)
+        return self._hold_all(now) if self._free and self._is_closed(now) else ()
 
-    def _wants(self, s: AgentState, taken_on: bool, now: float, told: Told) -> None:
+    def _wants(self, s: AgentState, taken_on: bool, now: float) -> Sequence[Evidence]:
         # What it is held back with may be out of date: what was last told, and not yet heeded, counts.
         agent, hold = s.id, hold_of(s, SLOTS) if taken_on else None
         ready = s.recovery.due if s.recovery is not None else math.inf
         if agent in self._granted:
             if ready <= now:
-                return
+                return ()
             del self._granted[agent]
         self._busy.discard(agent)
         if agent in self._waiting:
@@ -153,20 +151,20 @@ class Slots:
         elif hold is not None:
             self._queue_up(agent, hold.since, ready, now)  # so it was when the daemon before us ended
         elif self._queue or self._is_closed(now):
-            self._hold(agent, ready, now, told)
+            return [self._hold(agent, ready, now)]
         else:
             self._free[agent] = ready
+        return ()
 
-    def _hold_all(self, now: float, told: Told) -> None:
+    def _hold_all(self, now: float) -> list[Evidence]:
         free, self._free = self._free, {}
-        for agent, ready in free.items():
-            self._hold(agent, ready, now, told)
+        return [self._hold(agent, ready, now) for agent, ready in free.items()]
 
-    def _hold(self, agent: str, ready: float, now: float, told: Told) -> None:
+    def _hold(self, agent: str, ready: float, now: float) -> HeldBack:
         self._free.pop(agent, None)
         self._queue_up(agent, now, ready, now)
         why = f"{self._most} may recover at once, and its turn comes"
-        told.evidence.append(HeldBack(agent, now, SLOTS, why))
+        return HeldBack(agent, now, SLOTS, why)
 
     def _queue_up(self, agent: str, since: float, ready: float, now: float) -> None:
         number = next(self._numbers)

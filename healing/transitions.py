@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..config.fleet import AgentSpec
 from .actions import Action
 from .agent import (
+    GIVING_WAY,
     AgentState,
     Attempt,
     Errand,
@@ -66,13 +67,14 @@ def event(s: AgentState, type: str, at: float, **fields: object) -> Happening:
 
 def counted(s: AgentState, type: str, at: float, reason: str, **fields: object) -> Happening:
     """An hhmrs_* event with the counts the contract promises. The engine adds parent and grandparent."""
-    counts = {
+    told: dict[str, object] = {
         "reason": reason,
         "restart_count": s.restarts,
         "failure_count": s.reassigns,
         "task": s.task.id if s.task else None,
+        **fields,
     }
-    return Happening(type, s.id, at, s.incident.id if s.incident else None, counts | fields)
+    return Happening(type, s.id, at, s.incident.id if s.incident else None, told)
 
 
 def enter(s: AgentState, phase: Phase, at: float, why: str = "") -> Change:
@@ -203,7 +205,7 @@ def answered(s: AgentState, at: float, within: float, why: str) -> Change:
 
 def giving_way(s: AgentState) -> bool:
     """One attempt is just being ended, or the next one started: letters that come now are of the old one."""
-    return s.recovery is not None and s.recovery.stage in (Stage.CLEARING, Stage.STARTING)
+    return s.recovery is not None and s.recovery.stage in GIVING_WAY
 
 
 def open_incident(s: AgentState, at: float, symptom: str, cause: str, detail: str) -> Change:

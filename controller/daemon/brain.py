@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ...config.fleet import AgentSpec, FleetSpec
 from ...healing import evidence as e
 from ...healing.actions import Action
-from ...healing.agent import AgentState, Happening, Stage
+from ...healing.agent import GIVING_WAY, AgentState, Happening
 from ...healing.asking import asked_anew
 from ...healing.decide import decide, due
 from ...healing.evolve import evolve
@@ -66,7 +66,7 @@ class Brain:
     def restore(self, state: AgentState, now: float) -> None:
         """Take on an agent as the ledger knows it; steps that were under way are handed out again."""
         recovery, errand = state.recovery, state.errand
-        if recovery and recovery.stage in (Stage.CLEARING, Stage.STARTING):
+        if recovery and recovery.stage in GIVING_WAY:
             recovery = replace(recovery, issued=False)
         if errand:
             errand = replace(errand, issued=False)
@@ -151,10 +151,13 @@ class Brain:
 
     def _settle(self, agent: str, spec: AgentSpec, now: float, turn: Turn) -> bool:
         for _ in range(DECIDE_LIMIT):
-            state = self.states[agent]
-            self._adopt(state, decide(state, spec, now), turn, now)
+            before = self.states[agent]
+            self._adopt(before, decide(before, spec, now), turn, now)
             self._heed(turn)
-            at = due(self.states[agent], spec)
+            after = self.states[agent]
+            if after.incident is not None and before.incident is None:
+                continue  # decide left it at that, until the guards had heard of it
+            at = due(after, spec)
             if at is None or at > now:
                 self._deadlines.set(agent, at)
                 return True
@@ -164,20 +167,22 @@ class Brain:
         after = change.state
         self.states[after.id] = after
         if change.happenings:
-            told = [self._with_family(h) if h.type.startswith("hhmrs_") else h for h in change.happenings]
-            turn.happenings.setdefault(after.id, []).extend(told)
+            told = turn.happenings.setdefault(after.id, [])
+            for happening in change.happenings:
+                told.append(self._with_family(happening) if happening.type[:6] == "hhmrs_" else happening)
         if change.happenings or vital(before) != vital(after):
             turn.changed.add(after.id)
             self._hear(self._guards.changed(before, after, change.happenings, now))
         turn.actions.extend(change.actions)
 
     def _with_family(self, happening: Happening) -> Happening:
-        spec = self.fleet.agents.get(happening.agent)
+        type, agent, at, incident, fields = happening
+        spec = self.fleet.agents.get(agent)
         if spec is None:
             return happening
-        grandparent = self.fleet.grandparent(spec.id) if spec.parent else None
-        family = {"parent": spec.parent, "grandparent": grandparent}
-        return replace(happening, fields=family | happening.fields)
+        parent = spec.parent
+        above = self.fleet.grandparent(agent) if parent else None
+        return Happening(type, agent, at, incident, {"parent": parent, "grandparent": above, **fields})
 
     # -- what lies between agents ---------------------------------------------------------------
 

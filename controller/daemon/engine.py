@@ -26,6 +26,7 @@ from ..ports import Clock, Letter, Row
 from ..recovery.perform import Outcome
 from .alarm import Alarm
 from .brain import Brain
+from .crew import Crew, Hands
 from .gathering import gathered
 from .tray import Tray
 
@@ -60,12 +61,6 @@ class Writer(Protocol):
     def commit(self, rows: list[Row]) -> Awaitable[object]: ...
 
 
-class Hands(Protocol):
-    """Carries out actions; blocking, so it runs in a thread."""
-
-    def perform(self, action: a.Action, state: AgentState) -> Outcome: ...
-
-
 @dataclass(slots=True)
 class _Pass:
     """A look at every agent that somebody asked for; `told` hears what happened in it, by agent."""
@@ -91,12 +86,11 @@ class Engine:
         self.evidence_seen = self._brain.evidence_seen
         self._clock = clock
         self._writer = writer
-        self._hands = hands
         self._tray = Tray(acknowledge)
         self._queue: deque[tuple[e.Evidence | None, tuple[Letter, ...]]] = deque()
         self._alarm = Alarm()
         self._stopping = False
-        self._acting: dict[str, asyncio.Task[None]] = {}
+        self._crew = Crew(hands, self.states, clock, self._done)
         self._notes: deque[Happening] = deque()
         self._passes: list[_Pass] = []
         self._unsaved: set[str] = set()
@@ -136,7 +130,7 @@ class Engine:
 
     def busy(self, agent: str) -> bool:
         """Whether an action of this agent is being carried out."""
-        return agent in self._acting
+        return self._crew.busy(agent)
 
     def begin(self, spec: AgentSpec, *, after: int = 0, running: bool = False) -> None:
         """Take on an agent that was never started; or of which nothing is known but that its attempt
@@ -175,8 +169,7 @@ class Engine:
             while not self._stopping:
                 await self.turn()
                 await self._alarm.wait(self._until_due())
-            if self._acting:
-                await asyncio.wait(list(self._acting.values()), timeout=10)
+            await self._crew.rest(within=10)
             await self.turn()
             await self._tray.close()
         finally:
@@ -284,22 +277,9 @@ class Engine:
         if isinstance(action, a.Nudge) and action.types:
             # Known before it is typed: the echo must never be taken for the agent's own words.
             self.emit(e.Typed(action.agent, self._clock.now(), action.text))
-        before = self._acting.get(action.agent)
-        self._acting[action.agent] = asyncio.create_task(self._act(action, before))
+        self._crew.take(action)
 
-    async def _act(self, action: a.Action, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        try:
-            state = self.states[action.agent] if action.agent else AgentState("")  # "": of the whole fleet
-            outcome = await asyncio.to_thread(self._hands.perform, action, state)
-        except Exception as error:
-            log.exception("cannot carry out %s", action)
-            outcome = Outcome(
-                [e.StepFinished(action.agent, self._clock.now(), action.key, False, repr(error))]
-            )
-        if self._acting.get(action.agent) is asyncio.current_task():
-            del self._acting[action.agent]
+    def _done(self, action: a.Action, outcome: Outcome) -> None:
         if isinstance(action, a.Announce):
             for done in outcome.evidence:
                 self._announced(action, done)

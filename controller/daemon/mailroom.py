@@ -15,7 +15,7 @@ from functools import partial
 
 from ...config.fleet import AgentSpec
 from ...healing import evidence as e
-from ...healing.agent import Stage
+from ...healing.agent import GIVING_WAY
 from ..letters.delivery import Delivered, Deliveries
 from ..letters.inbox import OPERATOR
 from ..letters.inbox_watch import InboxWatch
@@ -123,7 +123,7 @@ class Mailroom:
         """The performer drains the inbox under the old attempt, and the new letters must not meet it."""
         state = self._engine.states.get(agent)
         recovery = state.recovery if state else None
-        return recovery is not None and recovery.stage in (Stage.CLEARING, Stage.STARTING)
+        return recovery is not None and recovery.stage in GIVING_WAY
 
     def _notice(self, evidence: e.Evidence) -> None:
         step = isinstance(evidence, e.ProcessStarted | e.ProcessAdopted | e.StepFinished)

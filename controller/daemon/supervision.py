@@ -45,6 +45,7 @@ from ..terminals.servers import FleetTerminals
 from ..terminals.watchers import Watchers
 from ..timestamps import to_iso
 from ..workspaces.writers import AgentTrees
+from .crew import AT_ONCE
 from .engine import Engine
 from .garbage import spare_what_is_there
 from .mailroom import Mailroom
@@ -55,8 +56,8 @@ from .sources import Ground, open_sources
 log = logging.getLogger(__name__)
 
 METRICS_EVERY = 60.0
-AT_ONCE = 32
-"""Threads for what may block: acts, looks at processes, snapshots."""
+LOOKS = 8
+"""Threads beside those that carry out actions: looks at processes, snapshots, probes never wait for them."""
 
 
 class _Book:
@@ -138,8 +139,7 @@ class Supervision:
     async def run(self) -> None:
         """Supervise until `go_down`. Raises TerminalsError when tmux cannot be started at all."""
         loop = asyncio.get_running_loop()
-        # Ending a tree may take its whole grace: one stubborn agent must not keep the others waiting.
-        loop.set_default_executor(ThreadPoolExecutor(AT_ONCE))
+        loop.set_default_executor(ThreadPoolExecutor(AT_ONCE + LOOKS))
         await asyncio.to_thread(self._open_servers)
         fastest = min((a.policy.heartbeat_interval for a in self.fleet.agents.values()), default=30.0)
         self._observer = Watchers(

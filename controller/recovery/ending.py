@@ -54,7 +54,7 @@ def end_fleet(
 
 
 def _row(state: AgentState, now: float) -> Row:
-    note = Happening("agent_stopped_with_fleet", state.id, now)
+    note = Happening("agent_stopped_with_fleet", state.id, now, None, {})
     over = replace(state, alive=False, pid=None)
     if state.phase in HELD:
         return Row(state.id, dump_state(over), (note,))

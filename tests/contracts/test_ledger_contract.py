@@ -81,7 +81,7 @@ def test_a_refused_row_leaves_no_gap_and_sinks_no_neighbour(
     ledger: SqliteLedger, reader: LedgerReader
 ) -> None:
     with pytest.raises(ValueError, match="time"):
-        ledger.append([Row("code", None, (Happening("agent_phase", "code", 1e300),))])
+        ledger.append([Row("code", None, (Happening("agent_phase", "code", 1e300, None, {}),))])
     assert ledger.append([row(happened("agent_phase"))]) == [1]
     assert [e.seq for e in reader.events()] == [1]
 

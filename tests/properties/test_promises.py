@@ -329,9 +329,9 @@ def _calls_for_each(patch: Patch) -> None:
 
 
 def _tells_twice(patch: Patch) -> None:
-    def twice(real: Rule, *args: Any) -> Change:
+    def twice(real: Callable[..., Change | None], *args: Any) -> Change | None:
         change = real(*args)
-        return change.noting(*(h for h in change.happenings if h.type == "hhmrs_timeout"))
+        return change and change.noting(*(h for h in change.happenings if h.type == "hhmrs_timeout"))
 
     _swapped(patch, decide_module, "_detect", twice)
 

@@ -45,7 +45,7 @@ class Tells:
 
     def tick(self, now: float) -> Told:
         self.at = None
-        return Told([], [Happening("hhmrs_cascade", "", now)])
+        return Told([], [Happening("hhmrs_cascade", "", now, None, {})])
 
 
 @pytest.fixture

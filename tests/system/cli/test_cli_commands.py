@@ -303,7 +303,7 @@ def test_follow_shows_what_comes_and_ends_quietly(home: Home) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["seq"] == 2
-        ledger.append([Row("a", None, (Happening("agent_done", "a", time.time()),))])
+        ledger.append([Row("a", None, (Happening("agent_done", "a", time.time(), None, {}),))])
         assert json.loads(process.stdout.readline())["type"] == "agent_done"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
