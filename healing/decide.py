@@ -172,7 +172,8 @@ def _detect(s: AgentState, spec: AgentSpec, now: float) -> Change | None:
         since=found.since,
     )
     phase = Phase.STALLED if found.name == "stalled" else Phase.LOOPING
-    return opened.noting(note).then(enter(opened.state, phase, now, found.detail))
+    entered = enter(opened.state, phase, now, found.detail)
+    return Change(entered.state, (*opened.happenings, note, *entered.happenings))
 
 
 def _gentle(s: AgentState, spec: AgentSpec, now: float, without: float | None) -> Change | None:
@@ -367,9 +368,17 @@ def _begin_nudge(
         cause=incident.cause,
         steps=[*map(str, plan)],
     )
-    nudging = nudges.begun(plan, recovery.key, reason, now)
-    s = replace(s, incident=nudged, recovery=stage, nudges=spent, nudging=nudging)
-    return Change(s, (note,)).then(enter(s, Phase.RECOVERING, now, "nudge"))
+    entered = enter(
+        s,
+        Phase.RECOVERING,
+        now,
+        "nudge",
+        incident=nudged,
+        recovery=stage,
+        nudges=spent,
+        nudging=nudges.begun(plan, recovery.key, reason, now),
+    )
+    return Change(entered.state, (note, *entered.happenings))
 
 
 def _clear(s: AgentState, recovery: Recovery) -> Change:

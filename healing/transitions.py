@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..config.fleet import AgentSpec
 from .actions import Action
@@ -77,19 +77,20 @@ def counted(s: AgentState, type: str, at: float, reason: str, **fields: object) 
     return Happening(type, s.id, at, s.incident.id if s.incident else None, told)
 
 
-def enter(s: AgentState, phase: Phase, at: float, why: str = "") -> Change:
-    """Change the phase; the task's clock runs or rests with it."""
+def enter(s: AgentState, phase: Phase, at: float, why: str = "", **also: Any) -> Change:
+    """Change the phase; the task's clock runs or rests with it. `also`: further fields that change with it,
+    none of them a clock."""
     if phase == s.phase:
-        return Change(s)
+        return Change(replace(s, **also) if also else s)
     told: dict[str, object] = {"from": str(s.phase), "to": str(phase), "why": why}
-    happening = Happening("agent_phase", s.id, at, s.incident.id if s.incident else None, told)
     if s.phase in CLOCKS_REST:
         s = later(s, at - s.since, at)
     if (tending := s.tending) is not None:
         s = s if s.phase in CLOCKS_REST else later(s, at - tending.since, at)
         s = replace(s, tending=replace(tending, since=max(tending.since, at)))
-    state = replace(s, phase=phase, since=at, task=tick(s.task, at, phase in CLOCK_RUNS))
-    return Change(state, (happening,))
+    state = replace(s, phase=phase, since=at, task=tick(s.task, at, phase in CLOCK_RUNS), **also)
+    incident = state.incident.id if state.incident else None
+    return Change(state, (Happening("agent_phase", s.id, at, incident, told),))
 
 
 def later(s: AgentState, seconds: float, now: float) -> AgentState:
