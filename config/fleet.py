@@ -83,6 +83,21 @@ class Keep(Model):
     total_size: int = 2_000_000_000
 
 
+AlertName = Literal[
+    "timeout", "nudge", "resume", "restart", "reassign", "escalation", "recovered", "failure", "cascade"
+]
+ALERTS: tuple[AlertName, ...] = get_args(AlertName)
+"""Interventions, each by the name of its event without `hhmrs_`."""
+_CALLING: tuple[AlertName, ...] = ("timeout", "escalation", "failure")
+
+
+class Alerts(Model):
+    """Which interventions the open screen tells with the terminal's bell, and which as a notification."""
+
+    bell: tuple[AlertName, ...] = _CALLING
+    desktop: tuple[AlertName, ...] = _CALLING
+
+
 class Policy(Model):
     """Seconds throughout; the defaults live in defaults.yaml and are repeated here for tests of healing."""
 
@@ -108,6 +123,7 @@ class Policy(Model):
     cascade: Cascade = Field(default_factory=Cascade)
     recoveries: Recoveries = Field(default_factory=Recoveries)
     keep: Keep = Field(default_factory=Keep)
+    alerts: Alerts = Field(default_factory=Alerts)
     recovery: dict[str, tuple[StrategyName, ...]] = Field(default_factory=lambda: dict(DEFAULT_RECOVERY))
     """Ladder per cause, one for each of CAUSES; `escalate` is its implied end and never listed."""
 

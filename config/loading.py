@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from .entries import DEFAULT_PROFILE, Entry, build_seats, check_seats, read_entry
 from .family import Member, check_parents, expand, parents_first
+from .files import as_text, read_bytes
 from .fleet import AgentSpec, FleetSpec, Policy, Profile
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, read_nodes
@@ -22,10 +21,9 @@ from .profiles import builtin_values
 from .shapes import Record, Report, Shape, listing, record, table, text
 from .workspaces import WorkspaceError, WorkspaceMoved, resolve_workspace
 
-__all__ = ["ConfigError", "Problem", "find_fleet_file", "load_fleet"]
+__all__ = ["ConfigError", "Problem", "find_fleet_file", "load_fleet", "read_fleet"]
 
 FILE_NAME = "hhmrs.yaml"
-MAX_BYTES = 256 * 1024
 FLEET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -43,7 +41,12 @@ def load_fleet(path: Path, *, moved: list[Problem] | None = None) -> FleetSpec:
 
     What stands in a workspace's place is a fact of the moment and the agent's doing, not the file's: with
     `moved`, what is wrong there is put into that list, and the fleet is given all the same."""
-    root, flaws = read_nodes(_read(path))
+    return read_fleet(path, as_text(path, read_bytes(path)), moved=moved)
+
+
+def read_fleet(path: Path, text: str, *, moved: list[Problem] | None = None) -> FleetSpec:
+    """As `load_fleet`, of a `text` that may not stand at `path` yet."""
+    root, flaws = read_nodes(text)
     report = Report([(flaw.line, flaw.col, flaw.message) for flaw in flaws])
     if root is None and not flaws:
         expected = "`fleet:` and `agents:`; `hhmrs init` writes a start"
@@ -57,32 +60,6 @@ def load_fleet(path: Path, *, moved: list[Problem] | None = None) -> FleetSpec:
     if moved is not None:
         moved += [Problem(path, *found) for found in late.found]
     return _build(draft, real, members, places)
-
-
-def _read(path: Path) -> str:
-    try:
-        # a FIFO would block an ordinary open
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise _refusal(path, 1, 1, "not a regular file, expected a fleet file")
-            raw = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise _refusal(path, 1, 1, f"cannot be read ({why}), expected a fleet file") from None
-    if len(raw) > MAX_BYTES:
-        raise _refusal(path, 1, 1, f"larger than {MAX_BYTES // 1024} KiB, expected a smaller fleet file")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start].decode("utf-8-sig", errors="ignore")
-        line, col = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = f"byte {raw[error.start]:#04x} is no UTF-8, expected a file of UTF-8 text"
-        raise _refusal(path, line, col, message) from None
-
-
-def _refusal(path: Path, line: int, col: int, message: str) -> ConfigError:
-    return ConfigError([Problem(path, line, col, message)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +102,14 @@ def _profile_name(key: Scalar, report: Report) -> bool:
 
 _fleet_name = text("a name of a-z, 0-9 and -, at most 32, not beginning with -", pattern=FLEET_NAME)
 _url = text("a URL such as discord://...", pattern=re.compile(r"\S+"), references=True)
-_SHAPES: dict[str, Shape[Any]] = {
+TOP_SHAPES: dict[str, Shape[Any]] = {
     "fleet": _fleet_name,
     "policy": read_patch,
     "notify": listing(_url, "a list of URLs"),
     "agents": _agents,
     "profiles": table(_profile_name, read_profile, "a mapping of names to profiles"),
 }
-_top = record(_SHAPES, "a mapping with the keys of a fleet file", hint=policy_hint)
+_top = record(TOP_SHAPES, "a mapping with the keys of a fleet file", hint=policy_hint)
 
 
 def _profiles(given: Mapping[str, Record], report: Report) -> dict[str, Profile]:

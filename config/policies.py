@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from .durations import format_duration
-from .fleet import CAUSES, STRATEGIES, Policy
+from .fleet import ALERTS, CAUSES, STRATEGIES, Policy
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, read_nodes
 from .shapes import (
@@ -46,6 +46,9 @@ def _cause(key: Scalar, report: Report) -> bool:
 
 
 _strategies = listing(choice(STRATEGIES), f"a list of {', '.join(STRATEGIES)}")
+
+
+_alerts = listing(choice(ALERTS), f"a list of {', '.join(ALERTS)}")
 
 
 def _ladder(node: Node, report: Report) -> tuple[str, ...] | None:
@@ -118,6 +121,7 @@ POLICY_SHAPES: dict[str, Shape[Any]] = {
         },
         "a mapping with checkpoints, snapshots, age, file_size, total_size",
     ),
+    "alerts": _nested({"bell": _alerts, "desktop": _alerts}, "a mapping with bell, desktop"),
     "recovery": _recovery,
 }
 
@@ -148,11 +152,15 @@ class Merged:
         return Policy.model_validate(dict(self.values))
 
 
+def defaults_text() -> str:
+    """defaults.yaml as it is installed."""
+    return files(__name__.rpartition(".")[0]).joinpath("defaults.yaml").read_text(encoding="utf-8")
+
+
 @cache
 def defaults() -> Merged:
     """The values of defaults.yaml."""
-    text = files(__name__.rpartition(".")[0]).joinpath("defaults.yaml").read_text(encoding="utf-8")
-    root, flaws = read_nodes(text)
+    root, flaws = read_nodes(defaults_text())
     report = Report()
     patch = read_patch(root, report) if root is not None else None
     if patch is None or flaws or report.found or set(patch.values) != set(POLICY_SHAPES):

@@ -64,12 +64,26 @@ _NONE_FOUND = """\
 """
 
 
-def init_text(fleet_name: str, found: Sequence[str]) -> str:
-    """A commented fleet file for the agent CLIs `found` (names of built-in profiles, preferred one first)."""
-    head = _HEAD.format(fleet=fleet_name)
+def init_text(fleet_name: str, found: Sequence[str], policy: str = "", note: str = "") -> str:
+    """A commented fleet file for the agent CLIs `found` (names of built-in profiles, preferred one first).
+
+    `policy`: lines for the policy block, in the place of what is only shown there; `note`: comments for the
+    end of the file."""
+    head = _with_policy(_HEAD.format(fleet=fleet_name), policy)
+    return head + _agents(found) + (f"\n{note}" if note else "")
+
+
+def _with_policy(head: str, policy: str) -> str:
+    said = tuple(f"  # {line.strip().partition(':')[0]}:" for line in policy.splitlines())
+    kept = [line for line in head.splitlines(keepends=True) if not (said and line.startswith(said))]
+    mode = next(at for at, line in enumerate(kept) if line.startswith("  mode:"))
+    return "".join([*kept[: mode + 1], policy, *kept[mode + 1 :]])
+
+
+def _agents(found: Sequence[str]) -> str:
     known = [name for name in dict.fromkeys(found) if name in _AUTONOMOUS]
     if not known:
-        return head + _NONE_FOUND
+        return _NONE_FOUND
     first, *others = known
     chief = _CHIEF.format(profile=first, command=_AUTONOMOUS[first])
     names = ", ".join(f"{{profile: {name}}}" for name in others)
@@ -78,7 +92,7 @@ def init_text(fleet_name: str, found: Sequence[str]) -> str:
         if others
         else ("    # alternates: [{model: another-model}]   # who takes over when restarts do not help\n")
     )
-    return head + chief + _WORKER.format(profile=first, alternates=alternates)
+    return chief + _WORKER.format(profile=first, alternates=alternates)
 
 
 def default_fleet_name(folder: Path) -> str:

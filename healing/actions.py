@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .agent import HandSeat, NudgeStep
+from .agent import Briefing, HandSeat, NudgeStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class ClearGround:
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
     """Start `attempt` on seat `seat`, or on `hand` in its place. `strategy` is start, resume, restart or
-    reassign and decides the handoff. Answered by ProcessStarted, or StepFinished(ok=False)."""
+    reassign and decides the handoff, together with `briefing`. Answered by ProcessStarted, or
+    StepFinished(ok=False)."""
 
     agent: str
     key: str
@@ -35,6 +36,7 @@ class StartAttempt:
     strategy: str
     why: str
     hand: HandSeat | None = None
+    briefing: Briefing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,16 @@ class HandSeat:
 
 
 @dataclass(frozen=True)
+class Briefing:
+    """What a person says to the attempt that they ordered. `note`: added to its handoff; `edited`: the whole
+    handoff as they changed it, in place of ours. Either may be empty; both are clean and bounded."""
+
+    by: str
+    note: str = ""
+    edited: str = ""
+
+
+@dataclass(frozen=True)
 class Recovery:
     """The attempt under way. `strategy` None: a plain start. `due`: engine time at which its stage is over
     (backoff, verifying). `issued`: the stage's action was handed out; a new daemon hands it out again.
@@ -202,6 +212,8 @@ class Recovery:
     """How many times as long it may take there as on the seat before."""
     told: bool = False
     """That it is started was written down."""
+    briefing: Briefing | None = None
+    """Until it is started; nobody needs it afterwards."""
 
 
 @dataclass(frozen=True)

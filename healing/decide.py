@@ -406,7 +406,7 @@ def _start(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) -> Ch
     s = replace(s, recovery=recovery)
     word = strategy.value if strategy else "start"
     why = incident.detail if incident else "start"
-    action = StartAttempt(s.id, recovery.key, s.attempt, s.seat, word, why, s.hand)
+    action = StartAttempt(s.id, recovery.key, s.attempt, s.seat, word, why, s.hand, recovery.briefing)
     if strategy is None or told:
         return Change(s, (), (action,))  # a daemon that came after hands it out again: no other attempt
     note = _retry_note(s, spec, now, recovery, _reason(s, recovery))

@@ -74,9 +74,8 @@ def started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
         if s.phase in HELD:
             return change.then(done)
         return change.then(done).then(enter(done.state, Phase.STARTING, ev.at))
-    verifying = replace(
-        recovery, stage=Stage.VERIFYING, issued=True, began=ev.at, due=ev.at + spec.policy.verify_within
-    )
+    due = ev.at + spec.policy.verify_within
+    verifying = replace(recovery, stage=Stage.VERIFYING, issued=True, began=ev.at, due=due, briefing=None)
     seen = replace(s, recovery=verifying, before_unknown=None)
     return change.then(enter(seen, Phase.RECOVERING, ev.at, "a new attempt is seen"))
 

@@ -10,13 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .agent import Briefing
 from .markdown import fenced as _fenced
+from .markdown import inert as _inert
 from .markdown import line as _line
 
 MOST = 100_000
 """Bytes of a whole handoff at most: it may be an argument of a command, and the system bounds each (128 KiB).
 Each part has a bound of its own, so that no fence is cut open; where they are too much together, the task
 stays."""
+MOST_NOTE = 4_000
+"""Characters that a person may add to a handoff."""
+MOST_EDITED = 90_000
+"""Bytes of a handoff that a person changed: nearly every one of ours can be."""
 _TASK = 66_000
 _ITEMS = 60
 _LIST = 5_000
@@ -98,13 +104,17 @@ def handoff(
     tail: Sequence[str] = (),
     changes: Changes = Changes(),
     kind: str = "",
+    briefing: Briefing | None = None,
 ) -> str:
     """The Markdown text for attempt number `attempt`. `tail`: the last lines of the old attempt's screen;
-    `kind`: the cause by its name, `cause` in words. At most MOST bytes."""
+    `kind`: the cause by its name, `cause` in words; `briefing`: a person's own words. At most MOST bytes."""
+    if briefing is not None and briefing.edited:
+        return _edited(briefing, attempt)
     last_step = kind == "pull_request"
     parts: list[tuple[int, str]] = [
         (0, f"# Handoff, attempt {attempt}"),
         (0, _opening(strategy, cause, kind)),
+        *_said(briefing),
         (0, _asked(task, last_step=last_step)),
         (0, "## How to go on\n" + "\n".join(f"- {advice}" for advice in _ADVICE)),
         *(_screen(tail, kind) if kind == "tests" else ()),
@@ -117,9 +127,41 @@ def handoff(
         least = max(parts, key=lambda part: part[0])
         if not least[0]:
             return handoff(task=task[: len(task) // 2] + "…", strategy=strategy, cause=cause, attempt=attempt,
-                           checkpoint=None, kind=kind)  # fmt: skip
+                           checkpoint=None, kind=kind, briefing=briefing)  # fmt: skip
         parts.remove(least)
     return text.decode("utf-8") + "\n"
+
+
+def too_long(note: str, edited: str) -> str:
+    """Why these words of a person are not taken; empty when they are."""
+    if len(note) > MOST_NOTE:
+        return f"the note has {len(note)} characters; at most {MOST_NOTE} are taken"
+    size = len(edited.encode("utf-8", "replace"))
+    if size > MOST_EDITED:
+        return f"the handoff has {size} bytes; at most {MOST_EDITED} are taken: add a note instead"
+    return ""
+
+
+def _said(briefing: Briefing | None) -> list[tuple[int, str]]:
+    """Not quoted as data: a person who may give orders says it, and it is to be followed."""
+    if briefing is None or not briefing.note.strip():
+        return []
+    head = f"## What the person in charge says\n{_line(briefing.by)} ordered this attempt and says:\n\n"
+    return [(0, head + _inert(briefing.note[:MOST_NOTE]).strip())]
+
+
+def _edited(briefing: Briefing, attempt: int) -> str:
+    """A whole handoff in a person's own version; what they add to it stands first."""
+    head = f"# Handoff, attempt {attempt}\n\n{_line(briefing.by)}, the person in charge, edited what follows."
+    said = "".join(f"\n\n{part}" for _, part in _said(briefing))
+    text = _inert(briefing.edited).encode("utf-8", "replace")[:MOST_EDITED].decode("utf-8", "ignore")
+    return f"{head}{said}\n\n{_without_head(text).strip()}\n"
+
+
+def _without_head(text: str) -> str:
+    """The heading of ours is made anew: the number of the attempt may be another by now."""
+    first, _, rest = text.lstrip().partition("\n")
+    return rest if first.startswith("# Handoff, attempt ") else text
 
 
 def _opening(strategy: str, cause: str, kind: str) -> str:

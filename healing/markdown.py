@@ -41,6 +41,10 @@ def fenced(text: str, limit: int, *, newest: bool = False) -> str:
     return f"{fence}text\n{plain.rstrip()}\n{fence}"
 
 
+def inert(text: str) -> str:
+    """Without escapes, control characters and what nobody sees; newline and tab stay."""
+    return _CONTROL.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
 def _inert(text: str) -> str:
-    text = _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return mask_secrets(_CONTROL.sub("", text))
+    return mask_secrets(inert(text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..config.fleet import AgentSpec
 from . import nudges
-from .agent import GIVING_WAY, HELD, AgentState, Happening, Phase, Recovery, Stage, Strategy
+from .agent import GIVING_WAY, HELD, AgentState, Briefing, Happening, Phase, Recovery, Stage, Strategy
 from .evidence import Ordered
 from .replacing import replace
 from .seats import Target, target
@@ -26,10 +26,16 @@ from .transitions import (
     settle,
 )
 
+NOTED = 300
+"""Characters of a person's note that the event of their order quotes."""
+
 
 def obey(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     """The state after a person's order; a refusal says why and changes nothing else."""
-    received = Change(s, (event(s, "operator_order", ev.at, letter=ev.letter, order=ev.order, by=ev.by),))
+    said = _told(ev)
+    received = Change(
+        s, (event(s, "operator_order", ev.at, letter=ev.letter, order=ev.order, by=ev.by, **said),)
+    )
     if ev.order in ("nudge", "resume", "restart", "reassign"):
         return received.then(_recover(s, ev, spec))
     rule = {
@@ -51,7 +57,7 @@ def refusal(s: AgentState, order: str, spec: AgentSpec, to: str | None = None) -
     """Why this order is not possible now, in one sentence; None when it is."""
     in_flight = s.recovery is not None and s.recovery.stage in GIVING_WAY
     recovers = order in ("nudge", "resume", "restart", "reassign", "start", "retry")
-    if in_flight and (recovers or order == "clear"):
+    if in_flight and (recovers or order in ("clear", "pause")):
         return "a recovery is just being carried out; try again in a moment"
     if s.undead and recovers:
         return "its old process tree would not die; end it by hand, then `clear`"
@@ -74,6 +80,21 @@ def refusal(s: AgentState, order: str, spec: AgentSpec, to: str | None = None) -
     if order == "escalate" and s.phase is Phase.ESCALATED:
         return "it is already escalated"
     return None
+
+
+def briefing(ev: Ordered) -> Briefing | None:
+    """What the person has to say to the attempt that they order."""
+    note, edited = ev.args.get("note", "").strip(), ev.args.get("handoff", "").strip()
+    return Briefing(ev.by, note, edited) if note or edited else None
+
+
+def _told(ev: Ordered) -> dict[str, object]:
+    """What of it is written down: the words themselves, if they are few."""
+    said = briefing(ev)
+    if said is None:
+        return {}
+    told: dict[str, object] = {"handoff": "edited"} if said.edited else {}
+    return told | ({"note": said.note[:NOTED]} if said.note else {})
 
 
 def _no(s: AgentState, ev: Ordered, why: str) -> Happening:
@@ -111,6 +132,7 @@ def _recover(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
         level=level,
         order=ev.letter,
         hand=seat.hand,
+        briefing=briefing(ev) if strategy is not Strategy.NUDGE else None,
     )
     change = change.then(Change(replace(s, recovery=recovery)))
     return change.then(enter(change.state, Phase.RECOVERING, ev.at, detail))
@@ -151,7 +173,7 @@ def _retry(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     change = change.then(_forgive(change.state, ev.at))
     if change.state.task is None and spec.prompt:
         change = change.then(open_task(change.state, spec.prompt, ev.at, task))
-    restart = Ordered(ev.agent, ev.at, "restart", ev.letter, ev.by)
+    restart = Ordered(ev.agent, ev.at, "restart", ev.letter, ev.by, ev.args)
     return change.then(_recover(change.state, restart, spec))
 
 
@@ -184,9 +206,6 @@ def _escalate(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
 def _pause(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     if why := refusal(s, "pause", spec):
         return Change(s, (_no(s, ev, why),))
-    in_flight = s.recovery is not None and s.recovery.stage in GIVING_WAY
-    if in_flight:
-        return Change(s, (_no(s, ev, "a recovery is just being carried out; try again in a moment"),))
     change = end_attempt(s, ev.at, ok=False, why=f"paused by {ev.by}")
     entered = enter(replace(change.state, before_unknown=None), Phase.PAUSED, ev.at, f"by {ev.by}")
     return change.then(entered).noting(_yes(entered.state, ev, "paused; its process runs on"))
@@ -226,7 +245,7 @@ def _start(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     s = change.state
     if s.task is None and spec.prompt:
         change = change.then(open_task(s, spec.prompt, ev.at))
-    state = plain_start(change.state, ev.letter)
+    state = plain_start(change.state, ev.letter, briefing(ev))
     return change.then(enter(state, Phase.STARTING, ev.at, f"started by {ev.by}"))
 
 

@@ -10,6 +10,7 @@ from .agent import (
     GIVING_WAY,
     AgentState,
     Attempt,
+    Briefing,
     Errand,
     Happening,
     Incident,
@@ -308,10 +309,10 @@ def attempted(incident: Incident, recovery: Recovery, at: float, *, manual: bool
     return replace(incident, attempts=attempts, asked=None, nudged=incident.nudged or nudged)
 
 
-def plain_start(s: AgentState, order: str | None = None) -> AgentState:
+def plain_start(s: AgentState, order: str | None = None, briefing: Briefing | None = None) -> AgentState:
     """Ask for a start that is nobody's recovery: the first one, or one a person ordered."""
     key = f"{s.id}/{s.attempt + 1}/start"
-    recovery = Recovery(None, Stage.CLEARING, key, s.seat, order=order, hand=s.hand)
+    recovery = Recovery(None, Stage.CLEARING, key, s.seat, order=order, hand=s.hand, briefing=briefing)
     return replace(s, recovery=recovery)
 
 

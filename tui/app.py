@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
 from textual.command import Provider
 from textual.pilot import Pilot
-from textual.screen import Screen
 
 from .document import Fleet
+from .face import Face
 from .feed import Source
 from .looks import Glyphs
 from .palette import FleetCommands
+from .ringing import Calling, sequence
 from .screens.fleet import FleetScreen
-from .themes import EXTRA_VARIABLES, HHMRS_DARK, THEMES
+from .themes import HHMRS_DARK
 from .widgets.pane import PaneView
 
+PLAIN_FONTS = ("linux", "vt100", "vt220")
+"""Terminals whose fonts have hardly more than letters."""
 
-class HhmrsApp(App[int]):
-    TITLE = "hhmrs"
-    CSS_PATH = "hhmrs.tcss"
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {FleetCommands}
+
+class HhmrsApp(Face):
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = Face.COMMANDS | {FleetCommands}
 
     def __init__(self, source: Source, glyphs: Glyphs, theme: str | None = None) -> None:
-        super().__init__()
-        for one in THEMES:
-            self.register_theme(one)
+        super().__init__(glyphs, theme)
         self.fleet_screen = FleetScreen(source, glyphs)
-        self.theme = theme or os.environ.get("TEXTUAL_THEME") or HHMRS_DARK.name
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return EXTRA_VARIABLES
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002  # Textual's own signature
-        yield SystemCommand("Theme", "choose other colours", self.action_change_theme)
 
     def on_mount(self) -> None:
         _ = self.push_screen(self.fleet_screen)
+
+    def on_calling(self, message: Calling) -> None:
+        """Through the driver only, so that it comes between two frames and never into one."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence(message.call, os.environ))
 
     def on_app_blur(self) -> None:
         self.fleet_screen.feed.slow(True)
@@ -54,6 +52,8 @@ class HhmrsApp(App[int]):
 def run_app(source: Source, *, glyphs: Glyphs | None = None, theme: str | None = None) -> int:
     """Run the screen until it is left; the exit code. Says afterwards what goes on without it."""
     app = HhmrsApp(source, glyphs or fitting_glyphs(), theme)
+    gc.freeze()  # what is loaded by now stays: nobody need look whether it is garbage
+    gc.enable()
     code = app.run()
     sys.stdout.write(farewell(app.fleet_screen.fleet) + "\n")
     return code if isinstance(code, int) else app.return_code or 0
@@ -63,14 +63,14 @@ def farewell(fleet: Fleet) -> str:
     """What goes on after the screen is closed."""
     live = sum(agent.pid is not None for agent in fleet.agents)
     if fleet.up:
-        kept = f"The daemon of {fleet.name} and {live} agents keep running"
+        kept = f"The daemon of {fleet.name} and {live} agent{'s' if live != 1 else ''} keep running"
         return f"The screen is closed. {kept}; `hhmrs down` ends the daemon."
     return f"The screen is closed. No daemon of {fleet.name} is running; {live} agents were last seen alive."
 
 
 def fitting_glyphs() -> Glyphs:
-    """ASCII signs when the person asks for them (HHMRS_ASCII=1) or the output cannot carry others."""
-    asked = os.environ.get("HHMRS_ASCII", "") not in ("", "0")
+    """ASCII signs when the person asks for them (HHMRS_ASCII=1) or others cannot be shown."""
+    asked = os.environ.get("HHMRS_ASCII", "") not in ("", "0") or os.environ.get("TERM") in PLAIN_FONTS
     coding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     return Glyphs(plain=asked or not coding.startswith("utf"))
 
@@ -85,7 +85,7 @@ def export_svg(
     title: str = "hhmrs-tui",
 ) -> None:
     """Draw the real screen without a terminal, press `keys`, and write it to `path` as SVG."""
-    svg = asyncio.run(_picture(HhmrsApp(source, Glyphs(), theme), size, keys, title))
+    svg = asyncio.run(_picture(HhmrsApp(source, Glyphs(), theme or HHMRS_DARK.name), size, keys, title))
     path.write_text(svg, encoding="utf-8")
 
 

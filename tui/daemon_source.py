@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config.fleet import FleetSpec
-from ..config.loading import load_fleet
 from ..config.paths import StateDir
-from ..config.problems import ConfigError
 from ..controller.ledger.lock import Holder, read_holder
 from ..controller.ledger.writer import LedgerReader
 from ..controller.letters.orders import send_order
@@ -22,11 +24,21 @@ from ..controller.reports.views import KeptViews, fleet_view
 from ..healing.explain import explain
 from .document import Agent, Fleet, fleet_of, read_agent, read_trouble
 from .feed import Snapshot
+from .numbers import Numbers
+from .previews import Hands
+from .sources.keeper import FleetKeeper
+from .sources.numbers import LedgerNumbers
+
+if TYPE_CHECKING:  # what it names is loaded when a view needs it
+    from .settings import Settings
+    from .work import Work
 
 NEWEST = 400
 """Events of the fleet that a snapshot holds: enough for the bar and for the answers to orders."""
 OF_ONE = 300
 """Events of the selected agent."""
+AGAIN = 0.2
+"""Seconds within which the fleet is not looked at anew because a person chose another agent."""
 HISTORY = 500
 """Lines of a pane above what it shows now."""
 
@@ -37,6 +49,8 @@ class _Book:
 
     inode: int | None = None
     version: int | None = None
+    looked: float = -math.inf
+    """When something new was read last; time.monotonic."""
     seq: int = 0
     newest: deque[Event] = field(default_factory=lambda: deque(maxlen=NEWEST))
     focus: str | None = None
@@ -55,14 +69,29 @@ class _Book:
 class DaemonSource:
     """feed.Source on a state folder. `spec` may be None: then the screen shows, but knows less."""
 
-    def __init__(self, state_dir: StateDir, spec: FleetSpec | None, terminals: Terminals) -> None:
+    def __init__(
+        self,
+        state_dir: StateDir,
+        spec: FleetSpec | None,
+        terminals: Terminals,
+        *,
+        config: Path | None = None,
+        flaws: tuple[str, ...] = (),
+    ) -> None:
+        """`config` and `flaws`: the fleet file, and what is wrong with it, where `spec` is None for it."""
         self._dir = state_dir
         self._spec = spec
-        self._stamp = _stamp(spec)
+        self.keeper = FleetKeeper(state_dir, spec.path if spec is not None else config, spec, flaws)
         self._terminals = terminals
         self._reader = LedgerReader(state_dir.ledger)
         self._book = _Book()
         self._lock = threading.Lock()
+        self.numbers: Numbers = LedgerNumbers(state_dir, lambda: self._spec)
+
+    def pulse(self) -> object:
+        """Whether anything was written into the ledger. The daemon and the fleet file are looked at by each
+        snapshot, so once a second."""
+        return self._reader.version()
 
     def snapshot(self, focus: str | None) -> Snapshot:
         """One look. Raises LedgerError or OSError when the ledger cannot be read."""
@@ -81,6 +110,8 @@ class DaemonSource:
                 timeline=tuple(book.of_focus),
                 explain=self._explain(view, focus, now),
                 states=view.states,
+                flaws=self.keeper.flaws,
+                locked=self.keeper.locked(),
             )
 
     def pane(self, agent: str) -> list[str]:
@@ -89,14 +120,47 @@ class DaemonSource:
     def order(self, order: str, agent: str | None, args: Mapping[str, str]) -> str:
         return send_order(self._dir, order, agent, args)
 
-    def attach_argv(self, agent: str) -> list[str]:
+    @property
+    def hands(self) -> Hands:
+        return self._hands
+
+    @cached_property
+    def _hands(self) -> Hands:
+        from .sources.hands import MachineHands  # what it needs is not needed for the first look
+
+        return MachineHands(self._dir.fleet, self._dir, self._terminals)
+
+    @property
+    def work(self) -> Work:
+        return self._work
+
+    @cached_property
+    def _work(self) -> Work:
+        from .sources.work import DaemonWork  # as above
+
+        return DaemonWork(self._dir, self._reader, lambda: self._spec)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> Settings:
+        from .sources.settings import FleetFile  # as above
+
+        holder = read_holder(self._dir)
+        named = Path(holder.config) if holder is not None else Path("hhmrs.yaml")
+        return FleetFile(self._dir, self._spec.path if self._spec is not None else named)
+
+    def attach_argv(self, agent: str, *, watch: bool = False) -> list[str]:
         socket, pane = self._terminals.socket_of(agent), self._terminals.pane_of(agent)
         # The pane that bears our label: a person may have renamed the agent's session.
         target = pane.pane if pane is not None else f"={agent}"
-        return ["tmux", "-L", socket, "-u", "attach-session", "-t", target]
+        return ["tmux", "-L", socket, "-u", "attach-session", *(["-r"] if watch else []), "-t", target]
 
     def close(self) -> None:
         self._reader.close()
+        self.numbers.close()
 
     def _read(self, focus: str | None) -> None:
         """Bring the book up to date; nothing is read while the ledger has not changed."""
@@ -104,8 +168,11 @@ class DaemonSource:
         if inode != self._book.inode:
             self._book = _Book(inode=inode)
         book = self._book
-        version = self._reader.version()
+        began = time.monotonic()
+        hurried = focus != book.focus and began < book.looked + AGAIN
+        version = book.version if hurried else self._reader.version()
         if version != book.version:
+            book.looked = began
             fresh = self._reader.events(since=book.seq)
             book.seq = fresh[-1].seq if fresh else book.seq
             book.newest.extend(fresh)
@@ -141,13 +208,8 @@ class DaemonSource:
 
     def _current_spec(self) -> FleetSpec | None:
         """The fleet file as it is now; a broken one changes nothing, just as for the daemon."""
-        spec = self._spec
-        if spec is not None and (stamp := _stamp(spec)) != self._stamp:
-            self._stamp = stamp
-            try:
-                self._spec = load_fleet(spec.path)
-            except (ConfigError, OSError):
-                return spec
+        self.keeper.look()
+        self._spec = self.keeper.spec
         return self._spec
 
 
@@ -173,13 +235,6 @@ def _read_agent(view: AgentView, up: bool, book: _Book) -> Agent:
     agent = read_agent(view.as_json(), view.trace, book.titles, up)
     book.agents[view.id] = (view, up, agent)
     return agent
-
-
-def _stamp(spec: FleetSpec | None) -> int | None:
-    try:
-        return spec.path.stat().st_mtime_ns if spec is not None else None
-    except OSError:
-        return None
 
 
 def _inode(state_dir: StateDir) -> int | None:

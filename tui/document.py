@@ -38,6 +38,8 @@ class Trouble:
     detail: str
     tries: tuple[Try, ...] = ()
     outcome: str | None = None
+    level: int = 1
+    """Who answers for it: 1 the agent's parent, 2 its grandparent, 3 a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,4 +259,5 @@ def read_trouble(raw: Mapping[str, Any]) -> Trouble:
             for t in _maps(raw.get("attempts"))
         ),
         outcome=raw.get("outcome"),
+        level=int(_number(raw.get("level")) or 1),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from ..controller.ports import Event
 from .document import Fleet, moment
 from .looks import age, clean
@@ -12,6 +14,8 @@ from .tones import Tone
 
 QUIET_AFTER = 30.0
 """Seconds without an intervention after which the bar goes away."""
+FADES_AFTER = 25.0
+"""Seconds after which it is paler, for what it tells is over."""
 
 ICONS: dict[str, tuple[str, str, str]] = {
     "hhmrs_timeout": ("⏱", "T", "timeout"),
@@ -40,57 +44,95 @@ class Dismissal:
 
 
 @dataclass(frozen=True, slots=True)
-class Intervention:
-    """What the bar says. `count`: events of this burst, a burst being events less than 30 s apart."""
+class Told:
+    """One event as the bar names it; `at` in epoch seconds."""
 
     seq: int
     icon: str
     who: str
-    agent: str | None
     what: str
     reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """What the bar says: the newest event of each agent; the newest of all first, then failures.
+
+    `count`: events of this burst, a burst being events less than 30 s apart; `incidents`: those of it."""
+
+    told: tuple[Told, ...]
     count: int
-    seconds: int
     incidents: frozenset[str]
 
-    def text(self) -> str:
+    @property
+    def seq(self) -> int:
+        return self.told[0].seq
+
+    def seconds(self, now: float) -> float:
+        """Age of the newest event."""
+        return max(0.0, now - self.told[0].at)
+
+    def text(self, now: float, dot: str = "·") -> str:
         """`Dir-Code timeout · 3 · 5s`"""
-        return f"{self.who} {self.what} · {self.count} · {age(self.seconds)}"
+        first = self.told[0]
+        return f"{first.who} {first.what} {dot} {self.count} {dot} {age(self.seconds(now))}"
+
+    def others(self, now: float, room: int) -> str:
+        """The other agents' newest events with their ages, as many as fit into `room` cells."""
+        line = ""
+        for number, one in enumerate(self.told[1:]):
+            word = f"   {one.icon} {one.who} {one.what} {age(now - one.at)}"
+            left = len(self.told) - 2 - number
+            more = f"   +{left + 1}"
+            if cell_len(line + word) + (len(more) if left else 0) > room:
+                return line + more if cell_len(line + more) <= room else line
+            line += word
+        return line
 
 
 def intervention(
     events: Sequence[Event], fleet: Fleet, now: float, dismissed: Dismissal, plain: bool = False
 ) -> Intervention | None:
-    """The bar's line, or None while it is quiet. `events` oldest first, `now` epoch seconds."""
-    shown = [e for e in events if e.type in ICONS and not dismissed.covers(e)]
-    if not shown:
+    """The bar's line, or None while it is quiet. `events` oldest first, `now` epoch seconds.
+
+    It goes back from the newest event to the first gap of 30 s; in quiet times that costs one look."""
+    if not events or now - (moment(events[-1].at) or 0.0) > QUIET_AFTER:
         return None
-    last = shown[-1]
-    seconds = now - (moment(last.at) or 0.0)
-    if seconds > QUIET_AFTER:
+    if events[-1].seq < dismissed.seq:
+        dismissed = Dismissal()  # of another ledger: this one began anew
+    burst: list[tuple[Event, float]] = []
+    after = now
+    for event in reversed(events):
+        if event.type not in ICONS or dismissed.covers(event):
+            continue
+        at = moment(event.at) or 0.0
+        if after - at > QUIET_AFTER:
+            break
+        burst.append((event, at))
+        after = min(after, at)
+    if not burst:
         return None
-    burst = _burst(shown)
-    icon, plain_icon, what = ICONS[last.type]
+    newest = {event.agent: (event, at) for event, at in reversed(burst)}
+    told = [_told(event, at, fleet, plain) for event, at in newest.values()]
+    told.sort(key=lambda one: -one.seq)
+    # Beside the newest of all, who needs a person goes before who is being healed.
+    told[1:] = sorted(told[1:], key=lambda one: one.what != "failure")
     return Intervention(
-        seq=last.seq,
-        icon=plain_icon if plain else icon,
-        who=fleet.title(last.agent) or "fleet",
-        agent=last.agent,
-        what=what,
-        reason=clean(last.data.get("reason") or last.data.get("proof") or "", 120),
-        count=len(burst),
-        seconds=max(0, int(seconds)),
-        incidents=frozenset(e.incident for e in burst if e.incident),
+        tuple(told), len(burst), frozenset(event.incident for event, _ in burst if event.incident)
     )
 
 
-def _burst(shown: Sequence[Event]) -> list[Event]:
-    burst = [shown[-1]]
-    for event in reversed(shown[:-1]):
-        if (moment(burst[-1].at) or 0.0) - (moment(event.at) or 0.0) > QUIET_AFTER:
-            break
-        burst.append(event)
-    return burst
+def _told(event: Event, at: float, fleet: Fleet, plain: bool) -> Told:
+    icon, plain_icon, what = ICONS[event.type]
+    return Told(
+        seq=event.seq,
+        icon=plain_icon if plain else icon,
+        who=fleet.title(event.agent) or "fleet",
+        what=what,
+        reason=clean(event.data.get("reason") or event.data.get("proof") or "", 120),
+        at=at,
+    )
 
 
 @dataclass(frozen=True, slots=True)

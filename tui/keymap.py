@@ -10,11 +10,24 @@ from collections.abc import Iterator
 
 from textual.binding import Binding
 
-from .keys import fleet
+from .keys import dialogs, fleet, incidents, numbers, replay, settings, welcome
 from .keys.key import GROUPS, Key, spell
 
 PLACES: dict[str, tuple[str, tuple[Key, ...]]] = {
     "fleet": ("The fleet", fleet.KEYS),
+    "welcome": ("The first run", welcome.KEYS),
+    "broken": ("A fleet file with problems", welcome.BROKEN),
+    "numbers": ("The dashboards", numbers.KEYS),
+    "incidents": ("The incidents", incidents.KEYS),
+    "report": ("A post-mortem", incidents.REPORT_KEYS),
+    "settings": ("The settings", settings.KEYS),
+    "value": ("A new value", settings.VALUE),
+    "preview": ("Before the fleet file is written", settings.PREVIEW),
+    "replay": ("A replay", replay.KEYS),
+    "confirm": ("Before an order is sent", dialogs.CONFIRM),
+    "edit": ("Writing a note or a handoff", dialogs.EDIT),
+    "answer": ("Answering a question", dialogs.ANSWER),
+    "outcomes": ("What came of the orders", dialogs.OUTCOMES),
 }
 """Name of a screen -> how it is called for a person, and its rows."""
 KEYS: tuple[Key, ...] = tuple(key for _, keys in PLACES.values() for key in keys)

@@ -25,7 +25,7 @@ LOOKS: dict[Phase, Look] = {
     Phase.EXITED: Look("✗", "x", Tone.SICK, 8),
     Phase.STALLED: Look("⊘", "!", Tone.SICK, 7),
     Phase.LOOPING: Look("∞", "@", Tone.SICK, 6),
-    Phase.RECOVERING: Look("↻", "+", Tone.LIMIT, 5),
+    Phase.RECOVERING: Look("↻", "+", Tone.TRON, 5),
     Phase.WAITING: Look("◆", "?", Tone.ASK, 4),
     Phase.UNKNOWN: Look("?", "~", Tone.QUIET, 3),
     Phase.LIMITED: Look("◔", "%", Tone.LIMIT, 2),
@@ -61,6 +61,11 @@ class Glyphs:
     @property
     def cursor(self) -> str:
         return ">" if self.plain else "▌"
+
+    @property
+    def mark(self) -> str:
+        """Before a marked agent."""
+        return "*" if self.plain else "»"
 
     @property
     def dot(self) -> str:

@@ -1,6 +1,7 @@
-"""Colours: two themes of our own and one palette of tones for the parts we draw ourselves.
+"""Colours: three themes of our own and one palette of tones for the parts we draw ourselves.
 
-The orange is kept for interventions alone, so that it never reads as an error or as "waiting".
+The orange is kept for interventions alone, so that it never reads as an error or as "waiting". Only our own
+themes are offered: every tone can be read on every ground of them, and a test says so.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from textual.theme import Theme
 from .tones import Tone
 
 TRON_ORANGE = "#ff6c00"
+"""The ground of the bar and of the mark on an agent. As a colour of text each ground needs its own."""
 TRON_PULSE = "#ffc08a"
 TRON_INK = "#000000"
-
+TRON_FADED = "#cf9366"
+"""The bar's ground in its last seconds."""
 
 DARK: dict[Tone, str] = {
     Tone.TEXT: "#dce3ea",
@@ -24,7 +27,7 @@ DARK: dict[Tone, str] = {
     Tone.HOLD: "#56d4dd",
     Tone.SICK: "#ffa8b4",
     Tone.BAD: "#ff8080",
-    Tone.TRON: TRON_ORANGE,
+    Tone.TRON: "#ff8c33",
 }
 LIGHT: dict[Tone, str] = {
     Tone.TEXT: "#1f2328",
@@ -32,14 +35,13 @@ LIGHT: dict[Tone, str] = {
     Tone.GOOD: "#0f5c27",
     Tone.BUSY: "#0550ae",
     Tone.ASK: "#6030b0",
-    Tone.LIMIT: "#714600",
+    Tone.LIMIT: "#5a5000",
     Tone.HOLD: "#07575f",
     Tone.SICK: "#8f1237",
     Tone.BAD: "#b0000f",
-    Tone.TRON: TRON_ORANGE,
+    Tone.TRON: "#a63c00",
 }
-DARK_GROUND, DARK_CURSOR = "#0d1117", "#1c3350"
-LIGHT_GROUND, LIGHT_CURSOR = "#ffffff", "#d8ecff"
+DARK_GROUND, LIGHT_GROUND, CONTRAST_GROUND = "#0d1117", "#ffffff", "#000000"
 
 HHMRS_DARK = Theme(
     name="hhmrs-dark",
@@ -54,7 +56,14 @@ HHMRS_DARK = Theme(
     surface="#11161d",
     panel="#1b222c",
     dark=True,
-    variables={"line": "#3a4554", "quiet": DARK[Tone.QUIET], "tron": TRON_ORANGE, "banner": "#5c1a1f"},
+    variables={
+        "line": "#3a4554",
+        "quiet": DARK[Tone.QUIET],
+        "tron": TRON_ORANGE,
+        "banner": "#5c1a1f",
+        "cursor": "#1c3350",
+        "cursor-calm": "#182230",
+    },
 )
 HHMRS_LIGHT = Theme(
     name="hhmrs-light",
@@ -62,19 +71,48 @@ HHMRS_LIGHT = Theme(
     secondary="#07575f",
     accent="#0550ae",
     success="#0f5c27",
-    warning="#714600",
+    warning=LIGHT[Tone.LIMIT],
     error="#b0000f",
     foreground=LIGHT[Tone.TEXT],
     background=LIGHT_GROUND,
     surface="#f6f8fa",
     panel="#e9eef3",
     dark=False,
-    variables={"line": "#b4bec9", "quiet": LIGHT[Tone.QUIET], "tron": TRON_ORANGE, "banner": "#ffd9d9"},
+    variables={
+        "line": "#b4bec9",
+        "quiet": LIGHT[Tone.QUIET],
+        "tron": TRON_ORANGE,
+        "banner": "#ffd9d9",
+        "cursor": "#d8ecff",
+        "cursor-calm": "#eaf0f6",
+    },
 )
-THEMES = (HHMRS_DARK, HHMRS_LIGHT)
+HHMRS_CONTRAST = Theme(
+    name="hhmrs-contrast",
+    primary=DARK[Tone.BUSY],
+    secondary=DARK[Tone.HOLD],
+    accent=DARK[Tone.BUSY],
+    success=DARK[Tone.GOOD],
+    warning=DARK[Tone.LIMIT],
+    error=DARK[Tone.BAD],
+    foreground="#ffffff",
+    background=CONTRAST_GROUND,
+    surface=CONTRAST_GROUND,
+    panel="#101010",
+    dark=True,
+    variables={
+        "line": "#c9d1d9",
+        "quiet": DARK[Tone.QUIET],
+        "tron": TRON_ORANGE,
+        "banner": "#3a0008",
+        "cursor": "#0b1c33",
+        "cursor-calm": "#141414",
+    },
+)
+THEMES = (HHMRS_DARK, HHMRS_LIGHT, HHMRS_CONTRAST)
 
 EXTRA_VARIABLES: dict[str, str] = dict(HHMRS_DARK.variables)
-"""What our stylesheet needs beside Textual's own variables, for themes that are not ours."""
+"""What our stylesheet needs beside Textual's own variables."""
 
 
 def palette(dark: bool) -> dict[Tone, str]:
@@ -82,8 +120,6 @@ def palette(dark: bool) -> dict[Tone, str]:
     return DARK if dark else LIGHT
 
 
-def cursor_ground(dark: bool, focused: bool) -> str:
+def cursor_ground(theme: Theme, focused: bool) -> str:
     """Background of the selected row; a calmer one while the list does not have the focus."""
-    if dark:
-        return DARK_CURSOR if focused else "#182230"
-    return LIGHT_CURSOR if focused else "#eaf0f6"
+    return theme.variables["cursor" if focused else "cursor-calm"]

@@ -1,242 +1,153 @@
-"""The agent tree as lines, pure: a fleet, what is folded and what is searched for go in, rows come out."""
+"""The list of agents as lines, pure: a fleet and how it shall be listed go in, lines come out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..healing.agent import Phase
 from .document import Agent, Fleet, Trouble
-from .looks import LOOKS, age
+from .filtering import Sieve
+from .listing import Listing, Sort, View, arrange, figure
+from .looks import LOOKS
+from .problems import Dots, Heading, Note, problems
+from .rows import Row, Spot, row_of
+from .tree import Rollup, Tree, grow
 
-SICK = frozenset({Phase.STALLED, Phase.LOOPING, Phase.EXITED, Phase.RECOVERING})
-"""Phases in which an open incident is being worked on; shown in the orange of interventions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One visible line of the tree. `rails`: per level above, whether the line goes on; the last is its own.
-
-    `below`: (phase, how many) for every phase that needs attention among folded descendants, worst first;
-    `hidden`: how many descendants are folded away. `since` and `seen` are epoch seconds: what is told of them
-    goes on with the clock, and the row does not."""
-
-    agent: str
-    title: str
-    rails: tuple[bool, ...]
-    parent: bool
-    folded: bool
-    phase: Phase
-    since: float | None
-    seen: float | None
-    kind: str
-    tries: int
-    percent: int | None
-    message: str
-    affected: bool
-    stale: bool
-    hidden: int = 0
-    below: tuple[tuple[Phase, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """Children by parent (None: the top), in document order, and every agent by id."""
-
-    children: Mapping[str | None, tuple[str, ...]]
-    agents: Mapping[str, Agent]
-
-    def descendants(self, agent: str) -> list[str]:
-        found: list[str] = []
-        waiting = list(self.children.get(agent, ()))
-        while waiting:
-            one = waiting.pop()
-            found.append(one)
-            waiting.extend(self.children.get(one, ()))
-        return found
-
-    def ancestors(self, agent: str) -> list[str]:
-        """From its parent upward."""
-        chain: list[str] = []
-        above = self.agents[agent].parent if agent in self.agents else None
-        while above is not None and above in self.agents and above not in chain:
-            chain.append(above)
-            above = self.agents[above].parent
-        return chain
-
-
-def grow(fleet: Fleet) -> Tree:
-    """Whoever names an unknown parent, or sits in a loop of parents, stands at the top: nobody is lost."""
-    agents = {agent.id: agent for agent in fleet.agents}
-    children: dict[str | None, list[str]] = {}
-    for agent in fleet.agents:
-        rooted = _reaches_top(agent.id, agents)
-        above = agent.parent if rooted and agent.parent in agents else None
-        children.setdefault(above, []).append(agent.id)
-    return Tree({above: tuple(ids) for above, ids in children.items()}, agents)
-
-
-def _reaches_top(agent: str, agents: Mapping[str, Agent]) -> bool:
-    met: set[str] = set()
-    here: str | None = agent
-    while here is not None and here in agents:
-        if here in met:
-            return False
-        met.add(here)
-        here = agents[here].parent
-    return True
+Line = Row | Heading | Dots | Note
+"""What a line of the list can be; an agent can be selected in a row and among dots."""
 
 
 def rows(fleet: Fleet, folded: frozenset[str] = frozenset(), needle: str = "") -> tuple[Row, ...]:
-    """The visible lines. With a needle, every match stands with its ancestors and folding rests."""
-    return Lines().of(fleet, folded, needle)
+    """The tree. With a needle, every match stands with its ancestors and folding rests."""
+    lines = Lines().of(fleet, Listing(folded=folded, needle=needle))
+    return tuple(line for line in lines if isinstance(line, Row))
 
 
 class Lines:
-    """The rows of one look after another: where nothing was written about an agent, its row is the same."""
+    """The lines of one look after another: where nothing was written about an agent, its row is the same."""
 
     def __init__(self) -> None:
+        self.tree = Tree()
         self._shape: tuple[tuple[str, str | None], ...] = ()
-        self._children: Mapping[str | None, tuple[str, ...]] = {}
-        self._asked: tuple[object, ...] | None = None
-        self._plan: list[tuple[str, tuple[bool, ...], bool]] = []
-        """Who stands in which line: agent, rails, folded."""
-        self._made: dict[str, tuple[Agent, Trouble | None, tuple[bool, ...], bool, Row]] = {}
-        self._last: tuple[Fleet, tuple[Row, ...]] | None = None
-        """What the newest rows were made of, unless they go on with the clock."""
+        self._rollup = Rollup()
+        self._sieve = Sieve()
+        self._made: dict[str, tuple[Agent, object, bool, Trouble | None, object, Row]] = {}
+        """By agent what its row was made of: agent, below, up, trouble, where; and the row."""
+        self._plan: tuple[object, list[tuple[str, Spot]]] = (None, [])
+        """Who stands where in the tree, and what that was made of."""
+        self._last: tuple[Fleet, Listing, int, tuple[Line, ...]] | None = None
+        """What the newest lines were made of, unless they go on with the clock."""
+        self._moving = False
 
-    def of(self, fleet: Fleet, folded: frozenset[str] = frozenset(), needle: str = "") -> tuple[Row, ...]:
-        """As `rows`."""
-        if self._last is not None and self._asked == (folded, None) and not needle.strip():
-            before, made = self._last
-            if fleet.agents is before.agents and fleet.troubles is before.troubles and fleet.up == before.up:
+    def of(self, fleet: Fleet, listing: Listing | None = None, across: int = 80) -> tuple[Line, ...]:
+        """The lines that are to be seen; `across`: cells of a line."""
+        listing = listing or Listing()
+        if self._last is not None and self._last[1:3] == (listing, across):
+            before, made = self._last[0], self._last[3]
+            if _same(fleet, before):
                 return made
-        tree = self._tree(fleet)
-        wanted = _matches(tree, needle) if needle.strip() else None
-        if self._asked != (folded, wanted):
-            self._asked, self._plan, self._made = (folded, wanted), _plan(tree, folded, wanted), {}
-        made = tuple(self._row(tree, fleet, *line) for line in self._plan)
-        self._last = (fleet, made) if len(self._made) == len(self._plan) else None
+        self._grow(fleet)
+        self._moving = False
+        made = tuple(self._listed(fleet, listing, across))
+        self._last = None if self._moving else (fleet, listing, across, made)
         return made
 
-    def _tree(self, fleet: Fleet) -> Tree:
+    def _grow(self, fleet: Fleet) -> None:
         shape = tuple((agent.id, agent.parent) for agent in fleet.agents)
         if shape != self._shape:
-            self._shape, self._children, self._asked = shape, grow(fleet).children, None
-        return Tree(self._children, fleet.by_id)
+            self._shape, self.tree, self._made = shape, grow(fleet), {}
+        self._rollup.take(self.tree, fleet.by_id)
 
-    def _row(self, tree: Tree, fleet: Fleet, name: str, rails: tuple[bool, ...], closed: bool) -> Row:
-        agent, trouble = tree.agents[name], fleet.trouble(name)
-        known = self._made.get(name)
+    def _listed(self, fleet: Fleet, listing: Listing, across: int) -> list[Line]:
+        found = self._sieve.matching(listing.needle, self.tree, fleet.by_id)
+        if found is not None and not found:
+            return [Note(f"no agent matches /{listing.needle}  (esc leaves the filter)")]
+        if listing.branching:
+            return [self._row(fleet, name, spot) for name, spot in self._branches(listing, found)]
+        names = [name for name in self.tree.order if found is None or name in found]
+        if listing.view is View.PROBLEMS:
+            lines = problems(fleet, names, listing, across)
+            return [self._flat(fleet, line, listing) if isinstance(line, str) else line for line in lines]
+        ordered = arrange(names, fleet.by_id, listing.sort, listing.backwards)
+        return [self._flat(fleet, name, listing) for name in ordered]
+
+    def _flat(self, fleet: Fleet, name: str, listing: Listing) -> Row:
+        """A row that stands for itself: its parent is told in words."""
+        above = self.tree.parents[name]
+        return self._row(fleet, name, (listing.sort, "" if above is None else fleet.by_id[above].title))
+
+    def _branches(self, listing: Listing, found: frozenset[str] | None) -> list[tuple[str, Spot]]:
+        asked = (self.tree, listing.folded, listing.backwards, found)
+        if self._plan[0] != asked:
+            self._plan = (asked, _plan(self.tree, listing, found))
+        return self._plan[1]
+
+    def _row(self, fleet: Fleet, name: str, where: Spot | tuple[Sort, str]) -> Row:
+        """The agent's row in the tree, or in a list by that order with its parent's title. This is called for
+        everybody at every look, so what is the same is seen without making anything."""
+        agent, trouble = fleet.by_id[name], fleet.open_troubles.get(name)
+        below, known = self._rollup.below(name), self._made.get(name)
         if (
             known is not None
             and known[0] is agent
-            and known[1] == trouble
-            and known[2:4] == (rails, fleet.up)
+            and known[1] is below
+            and known[2] is fleet.up
+            and (known[3] is trouble or known[3] == trouble)
+            and (known[4] is where or known[4] == where)
         ):
-            return known[4]
-        row = _row(tree, fleet, name, rails, closed)
-        if (
-            not closed and agent.until is None
-        ):  # what goes on with the clock, or with others, is made each time
-            self._made[name] = (agent, trouble, rails, fleet.up, row)
+            return known[5]
+        spot = where if isinstance(where, Spot) else Spot(within=where[1], figure=figure(agent, where[0]))
+        hidden = self._rollup.size(name) if spot.folded else 0
+        row = row_of(agent, trouble, spot, (below, hidden), fleet.at, fleet.up)
+        if agent.until is None:
+            self._made[name] = (agent, below, fleet.up, trouble, where, row)
+        else:  # goes on with the clock: made each time
+            self._moving = True
         return row
 
 
-def _plan(
-    tree: Tree, folded: frozenset[str], wanted: frozenset[str] | None
-) -> list[tuple[str, tuple[bool, ...], bool]]:
-    lines: list[tuple[str, tuple[bool, ...], bool]] = []
-    pending: list[tuple[str, tuple[bool, ...]]] = _branch(tree, None, (), wanted)
+def _same(one: Fleet, other: Fleet) -> bool:
+    """Whether nothing was written between two looks."""
+    daemon = (one.up, one.mode, one.frozen) == (other.up, other.mode, other.frozen)
+    return daemon and one.agents is other.agents and one.troubles is other.troubles
+
+
+def _plan(tree: Tree, listing: Listing, found: frozenset[str] | None) -> list[tuple[str, Spot]]:
+    """The lines of the tree from above. Whoever was searched for stands with its ancestors."""
+    shown = None if found is None else _with_ancestors(tree, found)
+    lines: list[tuple[str, Spot]] = []
+    pending: list[tuple[str, tuple[bool, ...]]] = _branch(tree, None, (), shown, listing.backwards)
     while pending:
         name, rails = pending.pop()
-        closed = wanted is None and name in folded and bool(tree.children.get(name))
-        lines.append((name, rails, closed))
-        if not closed:
-            pending.extend(_branch(tree, name, rails, wanted))
+        parent = name in tree.children
+        closed = shown is None and name in listing.folded and parent
+        context = found is not None and name not in found
+        lines.append((name, Spot(rails, parent, closed, context=context)))
+        if parent and not closed:
+            pending.extend(_branch(tree, name, rails, shown, listing.backwards))
     return lines
 
 
+def _with_ancestors(tree: Tree, found: frozenset[str]) -> frozenset[str]:
+    kept = set(found)
+    for name in found:
+        above = tree.parents[name]
+        while above is not None and above not in kept:
+            kept.add(above)
+            above = tree.parents[above]
+    return frozenset(kept)
+
+
 def _branch(
-    tree: Tree, parent: str | None, rails: tuple[bool, ...], wanted: frozenset[str] | None
+    tree: Tree, parent: str | None, rails: tuple[bool, ...], shown: frozenset[str] | None, backwards: bool
 ) -> list[tuple[str, tuple[bool, ...]]]:
     """Children of `parent` in reverse, ready to be popped from the end of a stack."""
-    names = [name for name in tree.children.get(parent, ()) if wanted is None or name in wanted]
+    names = [name for name in tree.children.get(parent, ()) if shown is None or name in shown]
+    if backwards:
+        names.reverse()
     if parent is None:
         return [(name, ()) for name in reversed(names)]
     return [(name, (*rails, name != names[-1])) for name in reversed(names)]
-
-
-def _row(tree: Tree, fleet: Fleet, name: str, rails: tuple[bool, ...], closed: bool) -> Row:
-    agent, trouble = tree.agents[name], fleet.trouble(name)
-    hidden = tree.descendants(name) if closed else []
-    below = tally(tree.agents[h] for h in hidden)
-    kind, seen = agent.newest or ("", None)
-    return Row(
-        agent=name,
-        title=agent.title,
-        rails=rails,
-        parent=bool(tree.children.get(name)),
-        folded=closed,
-        phase=agent.phase,
-        since=agent.since,
-        seen=seen,
-        kind=kind,
-        tries=agent.restarts + agent.reassigns,
-        percent=None if agent.progress is None else round(100 * min(1.0, max(0.0, agent.progress))),
-        message=says(agent, fleet.at, trouble),
-        affected=is_affected(agent, trouble is not None),
-        stale=not fleet.up,
-        hidden=len(hidden),
-        below=below,
-    )
-
-
-def says(agent: Agent, now: float, trouble: Trouble | None = None) -> str:
-    """What matters most about the agent in a few words, before its own message."""
-    words: list[str] = []
-    if agent.orphan:
-        words.append("not in the fleet file")
-    if agent.attached:
-        words.append("a person is attached")
-    if agent.doing:
-        words.append(
-            agent.doing + (f" {age(agent.until - now)} left" if agent.until and agent.until > now else "")
-        )
-    elif agent.phase is Phase.LIMITED and agent.until and agent.until > now:
-        words.append(f"for {age(agent.until - now)}")
-    elif agent.phase is Phase.ESCALATED and trouble is not None:
-        words.append(trouble.detail or trouble.cause)
-    own = agent.message or agent.task
-    return " - ".join([*words, own] if own else words)
-
-
-def is_affected(agent: Agent, troubled: bool) -> bool:
-    """An intervention is under way: the one thing that is painted orange."""
-    return agent.phase is Phase.RECOVERING or (troubled and agent.phase in SICK)
-
-
-def tally(agents: Iterable[Agent], least: int = 1) -> tuple[tuple[Phase, int], ...]:
-    """How many agents are in each phase of rank `least` or more, the worst phase first."""
-    counts: dict[Phase, int] = {}
-    for agent in agents:
-        if LOOKS[agent.phase].rank >= least:
-            counts[agent.phase] = counts.get(agent.phase, 0) + 1
-    return tuple(sorted(counts.items(), key=lambda item: -LOOKS[item[0]].rank))
-
-
-def _matches(tree: Tree, needle: str) -> frozenset[str]:
-    """Agents the needle is found in, with all their ancestors. A leading `!` turns the search round."""
-    text = needle.strip().casefold()
-    inverse = text.startswith("!")
-    text = text[1:] if inverse else text
-    kept: set[str] = set()
-    for agent in tree.agents.values():
-        hay = f"{agent.id} {agent.title} {agent.phase} {agent.seat} {agent.message}".casefold()
-        if (text in hay) != inverse:
-            kept.add(agent.id)
-            kept.update(tree.ancestors(agent.id))
-    return frozenset(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,19 +166,39 @@ def changed(before: Sequence[object], after: Sequence[object]) -> Change:
     return Change(False, tuple(i for i, (old, new) in pairs if old is not new and old != new))
 
 
-def place(lines: Sequence[Row], agent: str | None, near: int) -> int:
+def holds(line: Line, agent: str | None) -> bool:
+    """Whether the agent stands in that line."""
+    if isinstance(line, Row):
+        return line.agent == agent
+    return isinstance(line, Dots) and agent in line.agents
+
+
+def place(lines: Sequence[Line], agent: str | None, near: int) -> int:
     """Where the selection belongs: on its agent wherever that went, else as near to `near` as can be."""
-    for index, row in enumerate(lines):
-        if row.agent == agent:
+    for index, line in enumerate(lines):
+        if holds(line, agent):
             return index
-    return max(0, min(near, len(lines) - 1))
+    return settle(lines, near)
+
+
+def settle(lines: Sequence[Line], near: int, step: int = 1) -> int:
+    """The line nearest to `near` in which an agent can be selected, seen first in the direction of `step`."""
+    last = len(lines) - 1
+    if last < 0:
+        return 0
+    near = max(0, min(near, last))
+    ways = (range(near, last + 1), range(near, -1, -1))
+    for way in ways if step > 0 else reversed(ways):
+        for index in way:
+            if isinstance(lines[index], Row | Dots):
+                return index
+    return near
 
 
 def next_in_need(fleet: Fleet, after: str | None) -> str | None:
     """The worst agent, or the next of the same rank after `after`; None when nobody needs a look."""
-    order = [row.agent for row in rows(fleet)]
     by_id = fleet.by_id
-    needy = [name for name in order if LOOKS[by_id[name].phase].rank > 0]
+    needy = [name for name in grow(fleet).order if LOOKS[by_id[name].phase].rank > 0]
     if not needy:
         return None
     needy.sort(key=lambda name: -LOOKS[by_id[name].phase].rank)

@@ -62,6 +62,13 @@ def compare(workspace: Path, empty_repo: Path, seen: Seen, ours: bytes = b"") ->
     return Listing(paths[:MOST_FILES], fresh, begun, max(0, len(paths) - MOST_FILES))
 
 
+def ours_in(workspace: Path, state: Path) -> bytes:
+    """Our own `state` as a folder in the workspace, with its slash, empty where it is not in there: each
+    snapshot would hold the one before."""
+    ours = os.path.relpath(state.resolve(), workspace.resolve())
+    return b"" if ours.startswith("..") else os.fsencode(ours) + b"/"
+
+
 def _is_folder(found: os.stat_result | None) -> bool:
     return found is not None and stat.S_ISDIR(found.st_mode)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from ...config.sizes import format_size
 from ..git import GitError, git
 from .blobs import Limits, Reading, commit_onto
-from .listing import MOST_FILES, compare
+from .listing import MOST_FILES, compare, ours_in
 from .refs import PREFIX, newest_plain, next_name, sweep
 from .restoring import entries_of, write_out
 from .seen import Recollection, Seen
@@ -88,13 +88,8 @@ class Snapshots:
                 return self._keep(home, reading, number, before)
 
     def _read(self, home: Path, workspace: Path, seen: Seen, limits: Limits | None) -> Reading:
-        listing = compare(workspace, home, seen, self._ours_in(workspace))
+        listing = compare(workspace, home, seen, ours_in(workspace, self._root.parent.parent))
         return Reading(workspace, listing, seen, limits or self._limits)
-
-    def _ours_in(self, workspace: Path) -> bytes:
-        """Our own state, should it lie in there: each snapshot would hold the one before."""
-        ours = os.path.relpath(self._root.parent.parent.resolve(), workspace.resolve())
-        return b"" if ours.startswith("..") else os.fsencode(ours) + b"/"
 
     def _keep(self, home: Path, reading: Reading, number: int, before: str | None) -> Snapshot:
         seen, changes = reading.seen, reading.changes()
@@ -121,7 +116,7 @@ class Snapshots:
         """Paths that differ between commit `since` and the newest snapshot. Raises SnapshotError."""
         with self._agent(agent) as home:
             newest = self._last(home)[1]
-            return self._changed(home, _checked(since), newest) if newest else ()
+            return self._changed(home, checked(since), newest) if newest else ()
 
     def diff(self, agent: str, old: str, new: str, max_bytes: int = MOST_DIFF) -> str:
         """A unified diff of two snapshots, cut after `max_bytes`; binary files are only named."""
@@ -139,7 +134,7 @@ class Snapshots:
     def mark_begin(self, agent: str, attempt: int, commit: str) -> None:
         """Remember that `attempt` began with what `commit` holds. Raises SnapshotError."""
         with self._agent(agent) as home:
-            begun = {attempt: _checked(commit), **self._begun(home)}  # a daemon before us may have said so
+            begun = {attempt: checked(commit), **self._begun(home)}  # a daemon before us may have said so
             newest = dict(sorted(begun.items())[-MOST_BEGUN:])
             _write_private(home / "begun.json", json.dumps(newest))
 
@@ -151,7 +146,7 @@ class Snapshots:
     def _begun(self, home: Path) -> dict[int, str]:
         try:
             stored = json.loads((home / "begun.json").read_bytes())
-            return {int(attempt): _checked(commit) for attempt, commit in stored.items()}
+            return {int(attempt): checked(commit) for attempt, commit in stored.items()}
         except (OSError, ValueError, TypeError, AttributeError, SnapshotError):
             return {}
 
@@ -167,7 +162,7 @@ class Snapshots:
 
         Never into a folder that holds anything: what is there stays. Raises SnapshotError."""
         with self._agent(agent, make=False) as home:
-            entries = entries_of(home, _checked(commit), self._timeout)
+            entries = entries_of(home, checked(commit), self._timeout)
             try:
                 to.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if to.is_symlink() or any(to.iterdir()):
@@ -257,7 +252,7 @@ class Snapshots:
         answer = self._git(home, *words, stdin=stream, timeout=timeout).decode("ascii", "replace").split()
         if len(answer) < 4:
             raise GitError("git fast-import did not say what it has stored")
-        return _checked(answer[0]), _checked(answer[3])
+        return checked(answer[0]), checked(answer[3])
 
     def _changed(self, home: Path, old: str, new: str) -> tuple[str, ...]:
         output = self._git(home, "diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)
@@ -266,7 +261,7 @@ class Snapshots:
     def _diff(self, agent: str, how: list[str], old: str, new: str, max_bytes: int) -> str:
         with self._agent(agent, make=False) as home:
             output = self._git(home, "diff-tree", *how, "--no-ext-diff", "--no-textconv", "--no-color",
-                               "--no-commit-id", _checked(old), _checked(new), most=max_bytes)  # fmt: skip
+                               "--no-commit-id", checked(old), checked(new), most=max_bytes)  # fmt: skip
             text = output[:max_bytes].decode("utf-8", "replace")
             return text + f"\n... cut after {max_bytes} bytes\n" if len(output) > max_bytes else text
 
@@ -348,7 +343,8 @@ def _size_of(folder: Path) -> int:
     return total
 
 
-def _checked(commit: str) -> str:
+def checked(commit: str) -> str:
+    """The name itself, if it is one of a snapshot. Raises SnapshotError."""
     if not _COMMIT.fullmatch(commit):
         raise SnapshotError(f"{commit!r} is not the name of a snapshot")
     return commit

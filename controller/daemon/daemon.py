@@ -94,6 +94,7 @@ def _supervise(fleet: FleetSpec, state: StateDir, lock: DaemonLock, looks: Looks
 
         async def main() -> None:
             supervision = Supervision(fleet, state, ledger, ready, looks)
+            supervision.went_by = lambda taken: lock.announce_mode(taken.policy.mode)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, lambda: supervision.go_down(kill=False))

@@ -176,16 +176,22 @@ class Reception:
             return
         self._engine.emit(e.Typed(agent, self._clock.now(), text))
 
+        pressed = args.get("key") == "1"
+
         def type_it() -> None:
             try:
-                self._terminals.paste(agent, text)
+                if pressed:
+                    self._terminals.keys(agent, [text])
+                else:
+                    self._terminals.paste(agent, text)
             except TerminalsError as error:
                 self._answer(agent, letter, "send", False, str(error))
             except Exception as error:
                 log.exception("agent %s: cannot type what was sent", agent)
                 self._answer(agent, letter, "send", False, repr(error))
             else:
-                self._answer(agent, letter, "send", True, f"typed {len(text)} characters")
+                did = f"pressed {text}" if pressed else f"typed {len(text)} characters"
+                self._answer(agent, letter, "send", True, did)
 
         self._in_thread(type_it)
 

@@ -133,6 +133,8 @@ class Supervision:
         self._background: set[asyncio.Future[None]] = set()
         self._reloads: set[asyncio.Task[None]] = set()
         self._one_reload = asyncio.Lock()
+        self.went_by: Callable[[FleetSpec], None] = lambda _: None
+        """Told of each fleet file that came into force by a reload."""
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -388,6 +390,7 @@ class Supervision:
         for spec in fleet.agents.values():
             self._take_on(spec)
         self._adopt(come, there)
+        self.went_by(fleet)
         self.engine.reschedule_all()
         self.engine.note(
             Happening("operator_reloaded", "", self.clock.now(), None, {"agents": len(fleet.agents)})

@@ -72,9 +72,13 @@ def ready(path: Path, max_bytes: int | None) -> Connection:
     return conn
 
 
-def open_for_reading(path: Path) -> Connection | None:
-    """A connection that only reads; None where the file holds no ledger yet. Raises Fault, LedgerTooNew."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+def open_for_reading(path: Path, *, still: bool = False) -> Connection | None:
+    """A connection that only reads; None where the file holds no ledger yet. Raises Fault, LedgerTooNew.
+
+    `still`: nobody is to write to it meanwhile. Without a log beside it nothing is then made there either, so
+    that a copy stays as it is, also where one may not write."""
+    alone = still and not path.with_name(path.name + "-wal").exists()
+    uri = f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
     conn = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
         conn.row_factory = sqlite3.Row

@@ -86,6 +86,11 @@ class DaemonLock:
         if self._holder:
             self._write(replace(self._holder, ready=True))
 
+    def announce_mode(self, mode: str) -> None:
+        """What another fleet file says; whoever looks at the fleet reads it here."""
+        if self._holder:
+            self._write(replace(self._holder, mode=mode))
+
     def release(self) -> None:
         if self._fd is not None:
             os.ftruncate(self._fd, 0)

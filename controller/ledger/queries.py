@@ -40,6 +40,10 @@ class LedgerQueries(ABC):
         """Agent -> its state, as healing/codec.py dumped it; of all, or of these `agents`."""
         return self._of_agents("SELECT id, state FROM agents", "id", agents)
 
+    def state_texts(self, agents: Collection[str]) -> dict[str, str]:
+        """The same of these `agents`, as the JSON text that stands in the book."""
+        return self._texts("SELECT id, state FROM agents", "id", agents)
+
     def taken(self) -> dict[str, list[str]]:
         """Agent -> ids of letters that its state has taken in, and that may still lie in its inbox."""
         return {row[0]: json.loads(row[1]) for row in self._rows("SELECT agent, letters FROM taken")}
@@ -74,10 +78,31 @@ class LedgerQueries(ABC):
         """Every event of these types, in order."""
         return self.period("", "~", types)
 
+    def of_agent(self, agent: str, types: Sequence[str], limit: int) -> list[Event]:
+        """The agent's newest `limit` events of these types, in order."""
+        marks = ", ".join("?" * len(types))
+        sql = (
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE agent = ? AND type IN ({marks})"
+            " ORDER BY seq DESC LIMIT ?"
+        )
+        return [event_of(row) for row in reversed(self._rows(sql, (agent, *types, limit)))]
+
+    def tasks_of(self, agent: str, limit: int) -> list[dict[str, Any]]:
+        """The agent's newest `limit` rows of `tasks`, newest first, each with how many `tries` it took to
+        bring its agent back while it was open."""
+        tries = "(SELECT count(*) FROM attempts WHERE attempts.task = tasks.id) AS tries"
+        sql = f"SELECT *, {tries} FROM tasks WHERE agent = ? ORDER BY opened DESC, rowid DESC LIMIT ?"
+        return self._dicts(sql, (agent, limit))
+
     def newest_at(self) -> str | None:
         """When the newest event was."""
         rows = self._rows("SELECT at FROM events ORDER BY seq DESC LIMIT 1")
         return str(rows[0][0]) if rows else None
+
+    def newest_seq(self) -> int:
+        """The number of the newest event; 0 where there is none."""
+        rows = self._rows("SELECT max(seq) FROM events")
+        return int(rows[0][0] or 0) if rows else 0
 
     def last_starts(self, before: str) -> list[Event]:
         """The newest agent_started of each agent before a time."""
@@ -88,6 +113,10 @@ class LedgerQueries(ABC):
     def beats(self, agents: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
         """Agent -> the newest live values the daemon showed (see SqliteLedger.beat)."""
         return self._of_agents("SELECT agent, live FROM live", "agent", agents)
+
+    def beat_texts(self, agents: Collection[str]) -> dict[str, str]:
+        """The same of these `agents`, as the JSON text that stands in the book."""
+        return self._texts("SELECT agent, live FROM live", "agent", agents)
 
     def shown_at(self) -> dict[str, str]:
         """Agent -> when its live values were written (ISO text)."""
@@ -160,12 +189,15 @@ class LedgerQueries(ABC):
         return list(found.values())
 
     def _of_agents(self, sql: str, column: str, agents: Collection[str] | None) -> dict[str, dict[str, Any]]:
-        wanted = None if agents is None else list(agents)
-        if wanted is not None and len(wanted) <= MANY:
-            sql, wanted_in = f"{sql} WHERE {column} IN ({', '.join('?' * len(wanted))})", wanted
-            return {row[0]: json.loads(row[1]) for row in self._rows(sql, wanted_in)}
-        chosen = None if wanted is None else frozenset(wanted)
-        return {row[0]: json.loads(row[1]) for row in self._rows(sql) if chosen is None or row[0] in chosen}
+        texts = self._rows(sql) if agents is None else self._texts(sql, column, agents).items()
+        return {agent: json.loads(text) for agent, text in texts}
+
+    def _texts(self, sql: str, column: str, agents: Collection[str]) -> dict[str, str]:
+        wanted = frozenset(agents)
+        if len(wanted) <= MANY:
+            picked = f"{sql} WHERE {column} IN ({', '.join('?' * len(wanted))})"
+            return {row[0]: row[1] for row in self._rows(picked, [*wanted])}
+        return {row[0]: row[1] for row in self._rows(sql) if row[0] in wanted}
 
     def _dicts(self, sql: str, bound: Sequence[object] = ()) -> list[dict[str, Any]]:
         return [dict(row) for row in self._rows(sql, bound)]

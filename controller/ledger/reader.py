@@ -17,8 +17,10 @@ class LedgerReader(LedgerQueries):
 
     Every read is short, so that the log can be checkpointed. Thread-safe. Raises LedgerError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, still: bool = False) -> None:
+        """`still`: a copy, or a book whose daemon has ended (connection.open_for_reading)."""
         self.path = path
+        self._still = still
         self._conn: Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._opened = 0
@@ -68,7 +70,7 @@ class LedgerReader(LedgerQueries):
         if self._conn is not None and self._inode == inode:
             return self._conn
         self.close()
-        conn = open_for_reading(self.path)
+        conn = open_for_reading(self.path, still=self._still)
         if conn is None:
             return None
         self._conn, self._inode = conn, inode

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from ...healing.agent import Strategy
+from ...healing.handoff import too_long
 
 MAX_LETTER = 1 << 20
 MAX_DEPTH = 32
@@ -51,9 +52,14 @@ RECOVERIES = frozenset(
 )
 """Orders that the brain carries out, as it would by itself."""
 ORDERS = RECOVERIES | {"send", "heal", "down", "reload", "submit", "retry"}
+STARTING = frozenset({"resume", "restart", "reassign", "start", "retry"})
+"""Orders that start an attempt, to which a person may say something: args `note` and `handoff`."""
 WHOLE_FLEET = frozenset({"heal", "down", "reload", "decide", "retry"})
 """Orders that may come without an agent."""
 
+NAMED_KEYS = ("Enter", "Escape", "Up", "Down", "Left", "Right", "Tab", "Space")
+KEY = re.compile(rf"[A-Za-z0-9]|{'|'.join(NAMED_KEYS)}")
+"""What `send` may press as one key, without an Enter: a menu takes no pasted text."""
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ORDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -236,6 +242,8 @@ def order(letter: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(args, dict) or not all(isinstance(value, str) for value in args.values()):
         raise Refused("args must map texts to texts")
     cleaned = {clean(key, 64): clean(value, MAX_LETTER) for key, value in args.items()}
+    if why := unfit(verb, cleaned):
+        raise Refused(why)
     return {
         "id": name,
         "order": verb,
@@ -244,6 +252,16 @@ def order(letter: dict[str, Any]) -> dict[str, Any]:
         "args": cleaned,
         "expires": letter.get("expires"),
     }
+
+
+def unfit(order: str, args: Mapping[str, str]) -> str:
+    """Why a person's words to an attempt cannot go with this order; empty when they can."""
+    said = [name for name in ("note", "handoff") if args.get(name)]
+    if said and order not in STARTING:
+        return f"{order} starts no attempt, so nobody would read its {said[0]}"
+    if order == "send" and args.get("key") == "1" and not KEY.fullmatch(args.get("text", "")):
+        return f"{clean(args.get('text', ''), 40)!r} is not one key; such are 2, y, {', '.join(NAMED_KEYS)}"
+    return too_long(args.get("note", ""), args.get("handoff", ""))
 
 
 KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -16,7 +16,7 @@ from typing import Protocol
 from ...config.paths import StateDir
 from ..ports import Event
 from ..timestamps import to_iso
-from .letterforms import AGENT_NAME, MAX_LETTER, ORDERS, WHOLE_FLEET
+from .letterforms import AGENT_NAME, MAX_LETTER, ORDERS, WHOLE_FLEET, unfit
 
 EXPIRES_AFTER = 120.0
 LOOK_EVERY = 0.05
@@ -57,6 +57,8 @@ def send_order(
         raise OrderError(f"unknown order {order!r}; there are {' '.join(sorted(ORDERS))}")
     if not (AGENT_NAME.fullmatch(agent) if agent else order in WHOLE_FLEET):
         raise OrderError(f"{order} needs the name of an agent, not {agent!r}")
+    if unfitting := unfit(order, args or {}):
+        raise OrderError(unfitting)
     name = uuid.uuid4().hex
     now = time.time()
     letter = {

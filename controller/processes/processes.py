@@ -99,6 +99,15 @@ class ProcessTable:
         """`who` and its descendants, deepest first, with what carries the tag; never what must be spared."""
         return self._find([who], _one(tag))
 
+    def trees(self, roots: Iterable[Identity], *, tag: str | None = None) -> list[Identity]:
+        """As `tree`, of several at once: all that `end_many` would end."""
+        return self._find(roots, _one(tag))
+
+    def words(self, pid: int, most: int = 80) -> str:
+        """What the process was started as, not cleaned, cut to `most` characters; may be empty."""
+        raw = command_line(pid) if self._on_proc else _words_by_psutil(pid)
+        return raw.replace(b"\0", b" ").decode("utf-8", "replace").strip()[:most]
+
     def end_tree(self, who: Identity, *, grace: float, tag: str | None = None) -> list[Identity]:
         """End `who`, all below it and all that carry the tag; wait until they are seen gone.
 

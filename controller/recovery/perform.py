@@ -143,7 +143,7 @@ class Performer:
     def save(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
         """`down --kill`: save the workspace. Returns the roots of what is to be ended of the agent."""
         self.safe.take_checkpoint(spec, state)
-        return self._roots(spec, state)
+        return roots_of(self.state_dir, state, self.processes.identify)
 
     def end_many(self, roots: list[Identity], agents: Iterable[str], grace: float) -> list[Identity]:
         """End these trees and whatever carries the tokens of these agents. Returns survivors."""
@@ -154,22 +154,14 @@ class Performer:
         """End every process of the agent we can find: the pane's, the one we know, the tagged ones, and those
         that it let go, of which its launcher knows."""
         tags, grace = {self.starter.token(spec.id)}, spec.policy.kill_grace
-        survivors = self.processes.end_many(self._roots(spec, state), grace=grace, tags=tags)
+        roots = roots_of(self.state_dir, state, self.processes.identify)
+        survivors = self.processes.end_many(roots, grace=grace, tags=tags)
         for _ in range(LOOKS_FOR_STRAYS):
             if survivors or not (strays := self._strays(spec)):
                 break
             # They have had their time, with those that let them go.
             survivors = self.processes.end_many(strays, grace=0.0, tags=tags)
         return survivors or self._strays(spec)
-
-    def _roots(self, spec: AgentSpec, state: AgentState) -> list[Identity]:
-        roots: dict[int, Identity] = {}
-        if state.pid is not None and state.created is not None:
-            roots[state.pid] = Identity(state.pid, state.created)
-        report = read_report(self.state_dir, spec.id)
-        if report and (who := report.who(self.processes.identify)):
-            roots[who.pid] = who
-        return [*roots.values(), *(who for who in self._strays(spec) if who.pid not in roots)]
 
     def _strays(self, spec: AgentSpec) -> list[Identity]:
         report = read_report(self.state_dir, spec.id)
@@ -248,3 +240,18 @@ class Performer:
             clear_marker(spec.workspace, spec.id)  # an order to clear it may have been overtaken by this one
         over = self._over(action, why="stopped; its process tree is gone")
         return Outcome([*taken, *over.evidence])
+
+
+def roots_of(
+    state_dir: StateDir, state: AgentState, identify: Callable[[int], Identity | None]
+) -> list[Identity]:
+    """What is to be ended of an agent, with all that stands below: the process we know, the one its launcher
+    tells of, and those that it let go."""
+    roots: dict[int, Identity] = {}
+    if state.pid is not None and state.created is not None:
+        roots[state.pid] = Identity(state.pid, state.created)
+    report = read_report(state_dir, state.id)
+    if report and (who := report.who(identify)):
+        roots[who.pid] = who
+    strays = report.strays(identify) if report else []
+    return [*roots.values(), *(who for who in strays if who.pid not in roots)]

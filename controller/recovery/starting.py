@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import time
@@ -17,19 +16,16 @@ from ...config.workspaces import refuse_link
 from ...healing import actions as a
 from ...healing import evidence as e
 from ...healing.agent import AgentState
-from ...healing.handoff import Changes, handoff
 from ...healing.seats import seated
 from ..checkpoints.checkpoints import CheckpointStore
-from ..checkpoints.snapshots import SnapshotError, Snapshots
+from ..checkpoints.snapshots import Snapshots
 from ..ports import Checkpoint, Clock, PaneView, Processes, Terminals
 from ..processes.cgroups import make_own
 from ..terminals.launching import launcher_words, read_report
 from .own_command import with_own_command
+from .papers import Papers
 
 LAUNCH_TIMEOUT = 10.0
-CHANGES_TOLD = 200
-DIFF_TOLD = 64_000
-"""Bytes of the diff that are read; the handoff quotes the first part of it."""
 
 
 @dataclass(slots=True)
@@ -63,11 +59,11 @@ class Starter:
         task = state.task.text if state.task else (spec.prompt or "")
         env = self._environment(action, spec, workspace, task)
         prompt = task or None
-        best = self._best(action, state)
-        if action.strategy != "start" or best is not None:
-            text = self._handoff(action, state, spec, best)
-            env |= self._papers(spec.id, action.attempt, text, best)
-            prompt = text if task else None
+        best = self.papers.best(action, state)
+        if action.strategy != "start" or best is not None or action.briefing:
+            text = self.papers.text(action, state, spec, best, self.tails.pop(spec.id, []))
+            env |= self._write(spec.id, action.attempt, text, best)
+            prompt = text if task or action.briefing else None
         seat = seated(spec, action.seat, action.hand)
         argv = self._argv(action, seat, prompt, session)
         merged = launch_env(seat, os.environ) | env
@@ -78,14 +74,9 @@ class Starter:
         pane = self.terminals.respawn(spec.id, words, str(workspace), merged, action.attempt)
         return [*learned, self._started(action, pane)]
 
-    def _best(self, action: a.StartAttempt, state: AgentState) -> Checkpoint | None:
-        """The checkpoint to hand over. A restart, or a start after a stop, is told of one only if there is
-        something in it; a start also only if it goes on with the task that was stopped."""
-        plain = action.strategy == "start"
-        if plain and (state.task is None or action.attempt == 1):
-            return None
-        best = self.checkpoints.last_good(action.agent, state.task.id if state.task else None)
-        return best if best and (best.resumable or not (plain or action.strategy == "restart")) else None
+    @property
+    def papers(self) -> Papers:
+        return Papers(self.checkpoints, self.snapshots)
 
     def _argv(self, action: a.StartAttempt, seat: Seat, prompt: str | None, session: str | None) -> list[str]:
         resume = action.strategy == "resume" and can_resume(seat, session)
@@ -151,7 +142,7 @@ class Starter:
             "HHMRS_WORKSPACE": str(workspace),
         }
 
-    def _papers(self, agent: str, attempt: int, text: str, best: Checkpoint | None) -> dict[str, str]:
+    def _write(self, agent: str, attempt: int, text: str, best: Checkpoint | None) -> dict[str, str]:
         """Write the handoff; the environment that names it and the checkpoint."""
         folder = self.state_dir.handoffs / agent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -164,46 +155,6 @@ class Starter:
         if best is not None:
             papers["HHMRS_CHECKPOINT"] = str(self.checkpoints.path_of(agent, best.seq))
         return papers
-
-    def _handoff(
-        self, action: a.StartAttempt, state: AgentState, spec: AgentSpec, best: Checkpoint | None
-    ) -> str:
-        incident = state.incident
-        return handoff(
-            task=state.task.text if state.task else (spec.prompt or ""),
-            strategy=action.strategy,
-            cause=action.why,
-            attempt=action.attempt,
-            checkpoint=best,
-            tail=self.tails.pop(spec.id, []),
-            changes=self._changes(action, spec, best),
-            kind=incident.cause if incident and incident.outcome is None else "",
-        )
-
-    def _changes(self, action: a.StartAttempt, spec: AgentSpec, best: Checkpoint | None) -> Changes:
-        """What the last attempt did to the workspace, by the snapshots of its begin and its end."""
-        stat = diff = ""
-        if self.snapshots is not None:
-            with contextlib.suppress(SnapshotError):  # without a snapshot nobody knows
-                begun = self.snapshots.begun(spec.id)
-                earlier = [commit for attempt, commit in sorted(begun.items()) if attempt < action.attempt]
-                newest = self.snapshots.newest(spec.id)
-                if earlier and newest and newest != earlier[-1]:
-                    stat = self.snapshots.diff_stat(spec.id, earlier[-1], newest)
-                    diff = self.snapshots.diff(spec.id, earlier[-1], newest, max_bytes=DIFF_TOLD)
-        named = best.files if best else ()
-        missing = frozenset(name for name in named if not _is_there(spec.workspace, name))
-        changed = (best.snapshot or {}).get("changed", []) if best else []
-        return Changes(stat, diff, tuple(map(str, changed[:CHANGES_TOLD])), missing)
-
-
-def _is_there(workspace: Path, name: str) -> bool:
-    """Whether the file that an agent named is in its workspace; what leads outside is not."""
-    try:
-        parts = Path(name).parts
-        return ".." not in parts and os.path.lexists(workspace / name)
-    except (OSError, ValueError):
-        return False
 
 
 def unstartable(seat: Seat, workspace: Path) -> str:

@@ -6,6 +6,7 @@ Both together are the agent as the daemon knows it, some seconds late at most.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -40,8 +41,10 @@ _WORDS: Mapping[str, type] = {
 
 @dataclass(slots=True)
 class _Entry(Generic[T]):
+    """`text`: what `value` was read from, as long as a second write could bear the same time."""
+
     stamp: str
-    sure: bool
+    text: str | None
     value: T
 
 
@@ -58,8 +61,8 @@ class KnownStates:
         written = {str(row["id"]): str(row["updated_at"]) for row in rows}
         for gone in self._now.keys() - written.keys():
             del self._now[gone]
-        _renew(self._states, written, reader.states, read_state)
-        _renew(self._live, reader.shown_at(), reader.beats, lambda _, raw: raw)
+        _renew(self._states, written, reader.state_texts, read_state)
+        _renew(self._live, reader.shown_at(), reader.beat_texts, lambda _, raw: raw)
         return {agent: self._current(agent) for agent in written if agent in self._states}
 
     def _current(self, agent: str) -> AgentState:
@@ -123,17 +126,20 @@ def _finite(value: Any) -> bool:
 def _renew(
     known: dict[str, _Entry[T]],
     stamps: Mapping[str, str],
-    fetch: Callable[[Collection[str]], Mapping[str, dict[str, Any]]],
+    fetch: Callable[[Collection[str]], Mapping[str, str]],
     read: Callable[[str, dict[str, Any]], T],
 ) -> None:
-    """Bring `known` up to the `stamps`, with as few rows fetched and read as possible."""
+    """Bring `known` up to the `stamps`, with as few rows fetched as possible; only new text is read."""
     for gone in known.keys() - stamps.keys():
         del known[gone]
     stale = [agent for agent, at in stamps.items() if not _stands(known.get(agent), at)]
     sure_before = to_iso(time.time() - SURE_AFTER)
-    for agent, raw in (fetch(stale) if stale else {}).items():
-        known[agent] = _Entry(stamps[agent], stamps[agent] < sure_before, read(agent, raw))
+    for agent, text in (fetch(stale) if stale else {}).items():
+        stamp, before = stamps[agent], known.get(agent)
+        same = before is not None and before.text == text
+        value = before.value if before is not None and same else read(agent, json.loads(text))
+        known[agent] = _Entry(stamp, None if stamp < sure_before else text, value)
 
 
 def _stands(entry: _Entry[Any] | None, stamp: str) -> bool:
-    return entry is not None and entry.sure and entry.stamp == stamp
+    return entry is not None and entry.text is None and entry.stamp == stamp

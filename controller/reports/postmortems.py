@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...config.fleet import AgentSpec
+from ...config.fleet import AgentSpec, FleetSpec
 from ...config.paths import StateDir
 from ...healing.lessons import lessons
 from ...healing.postmortem import Case, Told, Try, post_mortem
 from ..checkpoints.snapshots import SnapshotError, Snapshots
 from ..ledger.queries import LedgerQueries
+from ..ledger.reader import LedgerReader
 from ..ports import Event
 from ..timestamps import from_iso
+from .known import state_now
 
 KEPT = 100
 """Pages that are kept."""
@@ -78,6 +80,19 @@ def post_mortem_of(
         observed=any(e.type == "agent_observed" for e in events),
     )  # fmt: skip
     return PostMortem(case, tuple(lessons(case)))
+
+
+def post_mortem_in(
+    state_dir: StateDir, reader: LedgerReader, spec: FleetSpec | None, incident: str
+) -> PostMortem | None:
+    """`post_mortem_of` with what the folder and the fleet file know. Raises LedgerError."""
+    row = reader.incident(incident)
+    if row is None:
+        return None
+    state = state_now(reader, row["agent"])
+    one = spec.agents.get(row["agent"]) if spec is not None else None
+    pauses = state.pauses.p99 if state is not None else 0.0
+    return post_mortem_of(incident, reader, Snapshots(state_dir.snapshots), one, pauses)
 
 
 def _events(reader: LedgerQueries, row: Mapping[str, Any]) -> list[Event]:

@@ -4,7 +4,7 @@ observed."""
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,23 +27,55 @@ class Recollection:
     incidents: tuple[IncidentRecord, ...] = ()
     tasks: tuple[TaskRecord, ...] = ()
     observed: tuple[Observation, ...] = ()
+    now: float = 0.0
+    """When the newest event was: how far the ledger goes."""
+
+    def within(self, holds: Callable[[float], bool]) -> Recollection:
+        """What began at such a time; of tasks, what ended then."""
+        return replace(
+            self,
+            actions=tuple(a for a in self.actions if holds(a.at)),
+            incidents=tuple(i for i in self.incidents if holds(i.opened)),
+            tasks=tuple(t for t in self.tasks if holds(t.closed)),
+            observed=tuple(o for o in self.observed if holds(o.incident.opened)),
+        )
 
 
-def recollect(reader: LedgerQueries) -> Recollection:
+Told = Callable[[str, int, int], None]
+"""Is told what is being read now, its number and of how many: a large ledger takes its time."""
+STEPS = ("starts", "attempts", "tasks", "incidents", "observations", "sums")
+
+
+def _untold(_what: str, _number: int, _of: int) -> None:
+    return
+
+
+def recollect(reader: LedgerQueries, told: Told = _untold) -> Recollection:
     """All of it, of one moment as far as the reader can. Raises LedgerError."""
+
+    def step(number: int) -> None:
+        told(STEPS[number], number + 1, len(STEPS))
+
+    step(0)
     starts = reader.of_types(("agent_started",))
-    attempts, tasks = reader.rows("attempts"), reader.rows("tasks")
-    seats = _Seats(starts)
+    step(1)
+    attempts = reader.rows("attempts")
+    step(2)
+    tasks, seats = reader.rows("tasks"), _Seats(starts)
+    step(3)
     found = _incidents(reader.rows("incidents"), attempts, seats, _Tasks(tasks))
+    step(4)
     first = {e.incident: e for e in reversed(reader.of_types(("agent_observed",))) if e.incident}
     observed = [i for i in found if i.id in first and not i.attempts]
     now = from_iso(newest) if (newest := reader.newest_at()) else 0.0
     only = {i.id for i in observed}
+    step(5)
     return Recollection(
         actions=tuple(_actions(attempts, seats)),
         incidents=tuple(i for i in found if i.id not in only),
         tasks=tuple(_ended_tasks(tasks, seats)),
         observed=tuple(_observation(i, first[i.id], now) for i in observed),
+        now=now,
     )
 
 

@@ -1,27 +1,49 @@
-"""The document of `stats --json` (contract.md section 6): figures of the whole ledger, rates in percent."""
+"""The document of `stats --json` (contract.md section 6): figures of the ledger or a span of it.
+
+Rates are in percent."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import tzinfo
 from typing import Any
 
-from ...healing import metrics
+from ...healing import metrics, trends
 from ...healing.foreseen import WouldHave, would_have
 from ...healing.metrics import ActionRecord, Count
 from ..ledger.queries import LedgerQueries
 from ..timestamps import to_iso
 from .comms import one_line
 from .recollection import Recollection, recollect
+from .spans import Span, span_of
+
+STEP = 300.0
+"""What is open lasts until now, in steps of so many seconds: asked again at once, nothing has changed."""
 
 
-def stats_document(reader: LedgerQueries | None) -> dict[str, Any]:
-    """All figures; those with nothing to measure are None. No ledger: the figures of nothing."""
+def stats_document(
+    reader: LedgerQueries | None, span: str = "all", now: float | None = None, zone: tzinfo | None = None
+) -> dict[str, Any]:
+    """All figures of that span (spans.py); those with nothing to measure are None. No ledger: the figures of
+    nothing. `now`: else that of the clock. Raises ValueError for an unknown span, and LedgerError."""
+    span_of(span, 0.0, zone=zone)  # nobody waits for a large ledger to be told of a slip of the finger
     known = recollect(reader) if reader else Recollection()
+    return figures_of(known, span, time.time() if now is None else now, zone)
+
+
+def figures_of(known: Recollection, span: str, now: float, zone: tzinfo | None = None) -> dict[str, Any]:
+    """`stats_document` of what was read already."""
+    begun = [i.opened for i in known.incidents] + [a.at for a in known.actions]
+    asked = span_of(span, now, min(begun, default=None), max((known.now, *begun)) if begun else None, zone)
+    whole, known = known, known if asked.since is None else known.within(asked.holds)
     actions, incidents, tasks = known.actions, known.incidents, known.tasks
+    until = max(whole.now, now // STEP * STEP)
     total = metrics.count(actions)
     recent = sorted((a for a in actions if a.outcome != "pending"), key=lambda a: a.at)[-metrics.RECENT :]
     return {
+        "span": _span(asked, sum(not i.ordered for i in whole.incidents)),
         "total_actions": total.total,
         "successful": total.successful,
         "failed": total.failed,
@@ -54,6 +76,8 @@ def stats_document(reader: LedgerQueries | None) -> dict[str, Any]:
             for kind in metrics.KINDS
         },
         "would_have": _would_have(would_have(known.observed)),
+        "over_time": [_slice(one) for one in trends.over_time(actions, incidents, asked.edges)],
+        "most_troubled": [asdict(one) for one in trends.most_troubled(actions, incidents, until)],
     }
 
 
@@ -64,7 +88,10 @@ def stats_text(document: Mapping[str, Any]) -> str:
     sent, done, won, lost = (document[name] for name in counts)
     times = [_seconds(document[name]) for name in ("mttd_s", "mttr_s", "average_recovery_time_s")]
     spent = f"{document['failed_after_recovery']} failed for good after recovery was tried"
+    span = document["span"]
+    asked = f"span               {span['words']}: {span['since']} to {span['until']}"
     lines = [
+        *([asked] if span["since"] else []),
         f"recovery actions   {sent} sent, {done} ended: {won} proved, {lost} failed; "
         + _percent(document["success_rate"]),
         f"recovered          {_goal(document['recovery_success_rate'], 'incidents')}; {spent}",
@@ -83,13 +110,24 @@ def stats_text(document: Mapping[str, Any]) -> str:
     for title, key in (("agents", "by_agent"), ("profiles", "by_profile"), ("models", "by_model")):
         if document[key]:
             lines += ["", title, *(_group_line(name, group) for name, group in document[key].items())]
-    lines += _observed_lines(document["would_have"])
+    lines += observed_lines(document["would_have"])
     if document["recent_actions"]:
         lines += ["", "latest actions"]
         for action in document["recent_actions"]:
             why = f": {one_line(action['why'], 200)}" if action["why"] else ""
             lines.append(f"  {action['at']}  {action['agent']} {action['strategy']} {action['outcome']}{why}")
     return "\n".join(lines)
+
+
+def _span(span: Span, ever: int) -> dict[str, Any]:
+    """`since`, `until`: null for the whole ledger; `incidents_ever`: how many there are in all of it."""
+    ends = {"since": span.since, "until": span.until}
+    told = {name: None if at is None else to_iso(at) for name, at in ends.items()}
+    return {"name": span.name, "words": span.words, **told, "incidents_ever": ever}
+
+
+def _slice(one: trends.Slice) -> dict[str, Any]:
+    return {**asdict(one), "since": to_iso(one.since), "until": to_iso(one.until)}
 
 
 def _reasons(found: Mapping[str, metrics.Reason]) -> dict[str, Any]:
@@ -116,7 +154,8 @@ def _action(action: ActionRecord) -> dict[str, Any]:
     return {"at": to_iso(action.at), **{name: getattr(action, name) for name in names}}
 
 
-def _observed_lines(would: Mapping[str, Any]) -> list[str]:
+def observed_lines(would: Mapping[str, Any]) -> list[str]:
+    """What `mode: observe` would have done, for people; no line where it saw nothing."""
     if not would["incidents"]:
         return []
     acts = ", ".join(f"{count} {name}" for name, count in would["by_strategy"].items()) or "nothing"

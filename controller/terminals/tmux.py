@@ -98,6 +98,8 @@ class TmuxTerminals:
         self._engine: TmuxEngine = engine or self._starter
         self._server = EngineServer(socket, tmux, self._engine)
         self._pastes = 0
+        self._captured: dict[str, str] = {}
+        """The pane of each agent that was captured last."""
         self.still = threading.Lock()
         """Held while sessions come or go, and while a control client attaches. tmux (seen in 3.3a) tells such
         news to clients that have only half attached too, and dies of it, and all agents in it."""
@@ -225,16 +227,33 @@ class TmuxTerminals:
         return self.socket
 
     def capture(self, agent: str, *, history: int = 0, escapes: bool = False) -> list[str]:
-        pane = libtmux.Pane(server=self._server, pane_id=self._pane(agent))
         # What was printed, and not how it looks: a line that the pane has wrapped is one line, or half of a
         # secret would stand alone, where nobody knows it for one.
         joined = history > 0 and not escapes
-        lines = pane.capture_pane(
-            start=-history if history > 0 else None, escape_sequences=escapes, join_wrapped=joined
-        )
+        start = ["-S", str(-history)] if history > 0 else []
+        flags = [flag for flag, wanted in (("-e", escapes), ("-J", joined)) if wanted]
+        words = ["capture-pane", "-p", *start, *flags, "-t"]
+        lines = self._captured_again(agent, words)
+        if lines is None:
+            self._captured[agent] = pane = self._pane(agent)
+            lines = self._engine.run([*words, pane]).stdout
         if not lines:
             raise TerminalsError(f"the pane of {agent} could not be read; look at `tmux -L {self.socket} ls`")
         return [line.rstrip() for line in lines] if joined else lines
+
+    def _captured_again(self, agent: str, words: Sequence[str]) -> list[str] | None:
+        """The pane that was the agent's the last time, in one call that also asks whether it still is and
+        whose server that is; None: no such pane any more."""
+        pane = self._captured.pop(agent, None)
+        if pane is None:
+            return None
+        owner, said = self._greet(["display-message", "-p", "-t", pane, ROW_FORMAT], [*words, pane])
+        if owner is None or owner.fleet != self.fleet or len(said) != 3 or said[-1].returncode:
+            return None
+        if [view.agent for view in self._views(said[1].stdout)] != [agent]:
+            return None
+        self._captured[agent] = pane
+        return said[2].stdout
 
     def paste(self, agent: str, text: str, *, enter: bool = True) -> None:
         """Type `text` without its control characters (newline and tab stay), then Enter on its own."""

@@ -11,6 +11,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+TABLES = [
+    ("run", "Run time"),
+    ("notify", "Extra: notify"),
+    ("serve", "Extra: serve"),
+    ("dev", "Development"),
+]
+"""Parts of pyproject.toml, and the headings of their tables in docs/dependencies.md."""
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 
@@ -20,11 +27,12 @@ def pyproject(root: Path) -> dict[str, Any]:
 
 
 def asked(project: dict[str, Any], part: str) -> dict[str, Requirement]:
-    """What pyproject.toml asks for: `run`, `notify` or `dev`, by canonical name."""
+    """What pyproject.toml asks for: `run`, an extra or `dev`, by canonical name."""
     groups = project["dependency-groups"]
     lines = {
         "run": project["project"]["dependencies"],
         "notify": project["project"]["optional-dependencies"]["notify"],
+        "serve": project["project"]["optional-dependencies"]["serve"],
         "dev": groups["build"] + [line for line in groups["dev"] if isinstance(line, str)],
     }[part]
     return {canonicalize_name(found.name): found for found in map(Requirement, lines)}
@@ -43,9 +51,7 @@ def described(root: Path, heading: str) -> set[str]:
     return {canonicalize_name(name) for name, _ in rows}
 
 
-@pytest.mark.parametrize(
-    ("part", "heading"), [("run", "Run time"), ("notify", "Extra: notify"), ("dev", "Development")]
-)
+@pytest.mark.parametrize(("part", "heading"), TABLES)
 def test_every_dependency_has_its_reason(root: Path, part: str, heading: str) -> None:
     assert described(root, heading) == set(asked(pyproject(root), part))
 
@@ -57,7 +63,7 @@ def unmet(wanted: dict[str, Requirement], pinned: dict[str, str]) -> set[str]:
 def test_the_locks_pin_what_is_asked_for(root: Path) -> None:
     project = pyproject(root)
     run, dev = pins(root, LOCKS[0]), pins(root, LOCKS[1])
-    everything = {**asked(project, "run"), **asked(project, "notify"), **asked(project, "dev")}
+    everything = {name: one for part, _ in TABLES for name, one in asked(project, part).items()}
 
     assert everything.keys() <= dev.keys()
     assert asked(project, "run").keys() <= run.keys()

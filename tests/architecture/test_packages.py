@@ -7,7 +7,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 ROOMS = ("config", "controller", "healing", "tui")
-DATA = {".yaml", ".tcss", ".sh"}
+DATA = {".yaml", ".html", ".js", ".tcss", ".sh"}
 
 
 def package_of(folder: Path, root: Path) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from hhmrs.controller.ports import TerminalsError
+from hhmrs.controller.ports import PaneMissing, TerminalsError
 from hhmrs.controller.terminals.tmux import TmuxTerminals, printable
+from hhmrs.controller.terminals.tmux_engine import Answer, SpawnEngine
 from hhmrs.controller.terminals.tmux_words import ROW_FORMAT, read_rows
 
 HOSTILE = [
@@ -311,6 +312,37 @@ def test_capture_keeps_colours_when_asked(
                       environment, 1)  # fmt: skip
     wait_until(lambda: terminals.capture("a1")[0] == "red [bold]x[/]")
     assert "\x1b[31m" in terminals.capture("a1", escapes=True)[0]
+
+
+def test_to_capture_a_pane_again_takes_one_call_that_asks_whose_it_is(
+    terminals: TmuxTerminals,
+    tmp_path: Path,
+    environment: dict[str, str],
+    wait_until: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for agent in ("a1", "a2"):
+        script = f"printf %s {agent}-first; sleep 60"
+        terminals.respawn(agent, ["sh", "-c", script], str(tmp_path), environment, 1)
+        wait_until(lambda agent=agent: terminals.capture(agent)[0] == f"{agent}-first")
+    batches: list[list[str]] = []
+    run_batch = SpawnEngine.run_batch
+
+    def counted(engine: SpawnEngine, commands: Sequence[Sequence[str]]) -> list[Answer]:
+        batches.append([words[0] for words in commands])
+        return run_batch(engine, commands)
+
+    monkeypatch.setattr(SpawnEngine, "run_batch", counted)
+    assert terminals.capture("a1")[0] == "a1-first"
+    assert batches == [["display-message", "display-message", "capture-pane"]]
+    # A person swaps the labels: the pane that was remembered is the other agent's now.
+    panes = {agent: terminals.pane_of(agent).pane for agent in ("a1", "a2")}  # type: ignore[union-attr]  # they are there
+    for agent, other in (("a1", "a2"), ("a2", "a1")):
+        tmux(terminals.socket, "set-option", "-p", "-t", panes[agent], "@hhmrs_agent", other)
+    assert terminals.capture("a1")[0] == "a2-first"
+    terminals.close("a2")
+    with pytest.raises(PaneMissing):
+        terminals.capture("a1")
 
 
 def test_a_hundred_megabytes_of_output_leave_a_bounded_history(

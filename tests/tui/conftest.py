@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,16 @@ from typing import Any
 import pytest
 
 from hhmrs.config.fleet import AgentSpec, FleetSpec, Policy, Profile, Seat
+from hhmrs.config.paths import StateDir
+from hhmrs.controller.checkpoints.present import Files
 from hhmrs.controller.ports import Event
 from hhmrs.healing.agent import AgentState, Phase
 from hhmrs.tui.document import read_fleet
 from hhmrs.tui.feed import Snapshot
+from hhmrs.tui.previews import Known, Victim
+from hhmrs.tui.sources.numbers import LedgerNumbers
+from hhmrs.tui.sources.settings import FleetFile
+from hhmrs.tui.work import Diff, PastTask, Saved, Spent, WorkError
 
 
 def stamp(at: float) -> str:
@@ -56,6 +63,67 @@ def agent_spec(name: str, parent: str | None, *profiles: str) -> AgentSpec:
     return AgentSpec(id=name, parent=parent, seats=seats, liveness=("output",), policy=Policy(), **where)
 
 
+class ScriptedHands:
+    """What a look at the machine would tell; `handoff` is that without a person's words."""
+
+    def __init__(self) -> None:
+        self.victims: tuple[Victim, ...] = (Victim(4002, "python3 worker.py"), Victim(4711, "pytest -q"))
+        self.handoff = "# Handoff, attempt 2\n\nThe task is yours.\n"
+        self.fault = ""
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+
+    def preview(self, order: str, state: AgentState, spec: AgentSpec, args: Mapping[str, str]) -> Known:
+        self.asked.append((order, spec.id, dict(args)))
+        if self.fault:
+            raise OSError(self.fault)
+        if order == "stop":
+            return Known(self.victims)
+        note = f"\nthe person says: {args['note']}\n" if args.get("note") else ""
+        text = args.get("handoff") or self.handoff
+        return Known(
+            self.victims, text + note, "the handoff is its first prompt", f"goes on from {state.checkpoint}"
+        )
+
+
+class ScriptedWork:
+    """What a test says of an agent's work. `asked`: every call, with the agent."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.found = Files("/work/nightly", (), 0)
+        self.shelf: tuple[Saved, ...] = ()
+        self.difference: Diff | None = None
+        self.past: tuple[PastTask, ...] = ()
+        self.spending: Spent | None = None
+        self.restored: list[tuple[str, int, Path]] = []
+
+    def files(self, agent: str) -> Files:
+        self.asked.append(("files", agent))
+        return self.found
+
+    def saved(self, agent: str) -> tuple[Saved, ...]:
+        self.asked.append(("saved", agent))
+        return self.shelf
+
+    def diff(self, agent: str, seq: int | None) -> Diff:
+        self.asked.append(("diff", agent))
+        if self.difference is None:
+            raise WorkError("no snapshot of its workspace was taken yet")
+        return replace(self.difference, seq=seq or self.difference.seq)
+
+    def tasks(self, agent: str) -> tuple[PastTask, ...]:
+        self.asked.append(("tasks", agent))
+        return self.past
+
+    def spent(self, agent: str) -> Spent | None:
+        self.asked.append(("spent", agent))
+        return self.spending
+
+    def restore(self, agent: str, seq: int, to: Path) -> str:
+        self.restored.append((agent, seq, to))
+        return f"3 files are in {to}"
+
+
 class ScriptedSource:
     """A fleet that a test writes. `orders` is what the screen sent; `answer` lets the daemon answer."""
 
@@ -70,8 +138,20 @@ class ScriptedSource:
         self.fault: str = ""
         self.panes_read: list[str] = []
         self.looks = 0
+        self.flaws: tuple[str, ...] = ()
+        self.locked = ""
+        self.keeper = self
+        self.refused = ""
+        self.hands = ScriptedHands()
+        self.numbers = LedgerNumbers(StateDir(Path("/nonexistent"), "nightly"), self.spec)
+        self.work = ScriptedWork()
+        self.settings = FleetFile(StateDir(Path("/nowhere"), "nightly"), Path("/nowhere/hhmrs.yaml"))
 
     # -- the port ---------------------------------------------------------------------------------
+    def pulse(self) -> object:
+        """A new one each time: a test may change anything at any time."""
+        return object()
+
     def snapshot(self, focus: str | None) -> Snapshot:
         self.looks += 1
         if self.fault:
@@ -85,6 +165,8 @@ class ScriptedSource:
             timeline=tuple(e for e in self.events if e.agent == focus),
             explain=(f"{focus} is working", "  output   0.4 s ago  from tmux", "next: nothing"),
             states={a[0]: self._state(a[0], Phase(a[2])) for a in self.agents},
+            flaws=self.flaws,
+            locked=self.locked,
         )
 
     @staticmethod
@@ -100,8 +182,16 @@ class ScriptedSource:
         self.orders.append((order, agent, dict(args)))
         return f"letter-{len(self.orders)}"
 
-    def attach_argv(self, agent: str) -> list[str]:
-        return ["tmux", "-L", "hhmrs-test-none", "attach", "-t", f"={agent}"]
+    def attach_argv(self, agent: str, *, watch: bool = False) -> list[str]:
+        only = ["-r"] if watch else []
+        return ["tmux", "-L", "hhmrs-test-none", "attach", *only, "-t", f"={agent}"]
+
+    def start(self) -> str:
+        """keeping.Keeper: the daemon comes up, unless the test `refused` it."""
+        if self.refused:
+            raise OSError(self.refused)
+        self.up, self.frozen = True, False
+        return "the daemon runs, pid 1"
 
     # -- the script -------------------------------------------------------------------------------
     def happen(

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+import hhmrs.tui.daemon_source as daemon_source_module
 from hhmrs.config.fleet import FleetSpec, Policy, Profile, Seat
 from hhmrs.config.paths import StateDir
 from hhmrs.controller.ledger.lock import DaemonLock, Holder
@@ -26,8 +27,8 @@ from hhmrs.healing.codec import dump_state
 from hhmrs.tui.app import HhmrsApp
 from hhmrs.tui.daemon_source import NEWEST, DaemonSource
 from hhmrs.tui.looks import Glyphs
-from hhmrs.tui.widgets.bars import TronBar
 from hhmrs.tui.widgets.pane import PaneView
+from hhmrs.tui.widgets.tron import TronBar
 
 PROGRAM = "printf '\\033[38;2;1;200;3mgreen words\\033[0m\\n'; exec cat"
 
@@ -118,7 +119,7 @@ async def test_a_real_pane_a_real_book_and_a_real_letter(house: House, make_spec
         await until(pilot, house.letters)
         letter = house.letters()[0]
         assert (letter["kind"], letter["order"], letter["agent"]) == ("order", "pause", "worker")
-        await until(pilot, lambda: screen.ordering._desk.waiting() == 1)
+        await until(pilot, lambda: screen.ordering.desk.waiting() == 1)
         answer: dict[str, object] = {
             "letter": letter["id"],
             "order": "pause",
@@ -176,6 +177,34 @@ from hhmrs.tui.daemon_source import DaemonSource
 state = StateDir(Path(sys.argv[1]), "screen")
 sys.exit(run_app(DaemonSource(state, None, TmuxTerminals(sys.argv[2], state.tmux_conf))))
 """
+
+
+def test_the_pulse_tells_of_every_write_and_of_nothing_else(house: House, make_spec: Any) -> None:
+    source = DaemonSource(house.state, house.spec(make_spec), house.tmux)
+    try:
+        before = source.pulse()
+        source.snapshot(None)
+        assert source.pulse() == before, "to look changes nothing"
+        house.put(Phase.WAITING)
+        assert source.pulse() != before
+    finally:
+        source.close()
+
+
+def test_who_chooses_another_agent_in_haste_does_not_have_the_whole_fleet_read(
+    house: House, make_spec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon_source_module, "AGAIN", 3600.0)
+    source = DaemonSource(house.state, house.spec(make_spec), house.tmux)
+    try:
+        first = source.snapshot(None)
+        house.put(Phase.WAITING)
+        hurried = source.snapshot("worker")
+        assert hurried.fleet.agents is first.fleet.agents
+        assert hurried.explain, "of the agent itself everything is told"
+        assert source.snapshot("worker").fleet.agents[0].phase is Phase.WAITING
+    finally:
+        source.close()
 
 
 def test_attach_hands_over_the_terminal_and_comes_back(house: House, tmux_socket: str) -> None:

@@ -17,7 +17,6 @@ ROOT = Path(about.__file__).parents[2]
 LATER = (
     "submit",
     "hooks",
-    "serve",
     "purge",
     "--install-completion",
 )

@@ -31,6 +31,8 @@ def names(cell: str) -> list[str]:
 
 
 def value_of(text: str) -> object:
+    if "` `" in text:
+        return tuple(names(text))
     plain = text.strip("`")
     if plain in ("true", "false"):
         return plain == "true"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from hhmrs.config.files import MAX_BYTES
 from hhmrs.config.fleet import FleetSpec, Policy
-from hhmrs.config.loading import MAX_BYTES, ConfigError, Problem, find_fleet_file, load_fleet
+from hhmrs.config.loading import ConfigError, Problem, find_fleet_file, load_fleet
 from hhmrs.healing.providers import provider_of
 
 CONTRACT = """\

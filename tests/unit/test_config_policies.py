@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from hhmrs.config.fleet import CAUSES, Backoff, Cascade, Keep, NudgeSteps, Policy
+from pydantic import BaseModel
+
+from hhmrs.config.fleet import CAUSES, Alerts, Backoff, Cascade, Keep, NudgeSteps, Policy
 from hhmrs.config.policies import POLICY_SHAPES, defaults
 
 CONTRACT_CAUSES = (
@@ -15,7 +17,14 @@ def test_the_defaults_file_and_the_models_agree() -> None:
 
 def test_every_policy_field_can_be_written_and_nothing_else() -> None:
     assert set(POLICY_SHAPES) == set(Policy.model_fields)
-    for name, model in (("nudge", NudgeSteps), ("backoff", Backoff), ("cascade", Cascade), ("keep", Keep)):
+    models: dict[str, type[BaseModel]] = {
+        "nudge": NudgeSteps,
+        "backoff": Backoff,
+        "cascade": Cascade,
+        "keep": Keep,
+        "alerts": Alerts,
+    }
+    for name, model in models.items():
         assert set(defaults().values[name]) == set(model.model_fields)
 
 

@@ -1,4 +1,4 @@
-"""Actions of one agent follow each other, those of many go side by side, and none is lost by another's fault."""
+"""Actions of one agent follow each other, those of many go side by side; none is lost by another's fault."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Site:
 
     async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
-            while not holds():
+            while not holds():  # noqa: ASYNC110 - what is waited for happens in other threads
                 await asyncio.sleep(0.001)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 
+import hhmrs.controller.ledger.rows as rows_module
 import hhmrs.controller.reports.known as known_module
 from hhmrs.config.paths import StateDir
 from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 from hhmrs.controller.ports import Row
 from hhmrs.controller.reports.known import KnownStates, current, state_now
+from hhmrs.controller.timestamps import to_iso
 from hhmrs.healing.agent import AgentState, Phase, Returning, Trace
 from hhmrs.healing.codec import dump_state
 from hhmrs.healing.repeats import Memory
@@ -22,20 +25,25 @@ T0 = 1_763_719_200.0
 
 
 class CountingReader(LedgerReader):
-    """Counts the states that are really read."""
+    """Counts the states and the live values that are fetched."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.states_read = 0
         self.beats_read = 0
 
+    def state_texts(self, agents: Collection[str]) -> dict[str, str]:
+        found = super().state_texts(agents)
+        self.states_read += len(found)
+        return found
+
     def states(self, agents: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
         found = super().states(agents)
         self.states_read += len(found)
         return found
 
-    def beats(self, agents: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
-        found = super().beats(agents)
+    def beat_texts(self, agents: Collection[str]) -> dict[str, str]:
+        found = super().beat_texts(agents)
         self.beats_read += len(found)
         return found
 
@@ -74,14 +82,27 @@ def test_only_what_was_written_since_is_read_again(
     assert reader.states_read == 6
 
 
-def test_a_row_of_this_very_moment_is_read_again_until_its_time_is_over(
+def test_a_row_of_this_very_moment_is_fetched_again_until_its_time_is_over(
     book: SqliteLedger, reader: CountingReader
 ) -> None:
     known = KnownStates()
     put(book, AgentState("a", Phase.WORKING))
-    known.read(reader, reader.agents())
-    known.read(reader, reader.agents())
+    first = known.read(reader, reader.agents())
+    again = known.read(reader, reader.agents())
     assert reader.states_read == 2
+    assert again["a"] is first["a"], "the same text is not made a state a second time"
+
+
+def test_a_second_write_at_the_same_time_is_seen(
+    book: SqliteLedger, reader: CountingReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = to_iso(time.time())
+    monkeypatch.setattr(rows_module, "to_iso", lambda _: moment)
+    known = KnownStates()
+    for phase in (Phase.WORKING, Phase.LOOPING, Phase.IDLE):
+        put(book, AgentState("a", phase))
+        assert reader.agents()[0]["updated_at"] == moment
+        assert known.read(reader, reader.agents())["a"].phase is phase
 
 
 def test_live_values_told_after_the_state_are_newer_and_ages_are_always_the_newest() -> None:

@@ -13,13 +13,13 @@ from hhmrs.healing.agent import AgentState, Phase
 from hhmrs.healing.nudges import NOTHING
 from hhmrs.tui.desk import PATIENCE, Desk, Sent
 from hhmrs.tui.document import Agent, Fleet, Trouble, moment, read_fleet
-from hhmrs.tui.interventions import Dismissal, intervention, tell, timeline
+from hhmrs.tui.interventions import tell, timeline
+from hhmrs.tui.listing import Listing
 from hhmrs.tui.looks import LOOKS, age, clean
 from hhmrs.tui.prose import timeline_lines
 from hhmrs.tui.recoveries import plan, turn, why_not
-from hhmrs.tui.themes import DARK, LIGHT, THEMES, TRON_INK, TRON_ORANGE, TRON_PULSE, cursor_ground
-from hhmrs.tui.tones import Tone
-from hhmrs.tui.viewmodel import Lines, changed, grow, next_in_need, place, rows
+from hhmrs.tui.tree import grow
+from hhmrs.tui.viewmodel import Lines, changed, next_in_need, place, rows
 from hhmrs.tui.widgets.pane import settle, tame
 
 NOW = 1_795_260_000.0
@@ -179,45 +179,6 @@ def test_every_phase_has_a_look_of_its_own() -> None:
     assert all(look.ascii.isascii() for look in LOOKS.values())
 
 
-def _light(colour: str) -> float:
-    def part(value: int) -> float:
-        share = value / 255
-        return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
-
-    red, green, blue = (part(int(colour[i : i + 2], 16)) for i in (1, 3, 5))
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def _contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((_light(one), _light(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-@pytest.mark.parametrize(("dark", "colours"), [(True, DARK), (False, LIGHT)])
-def test_every_tone_can_be_read_on_every_ground(dark: bool, colours: dict[Tone, str]) -> None:
-    theme = THEMES[0] if dark else THEMES[1]
-    grounds = [
-        theme.background,
-        theme.surface,
-        theme.panel,
-        cursor_ground(dark, True),
-        cursor_ground(dark, False),
-    ]
-    for ground in grounds:
-        assert ground is not None
-        for tone, colour in colours.items():
-            if tone is not Tone.TRON:
-                assert _contrast(colour, ground) >= 4.5, (tone, ground)
-
-
-def test_the_orange_is_kept_and_its_ink_can_be_read() -> None:
-    assert TRON_ORANGE == "#ff6c00"
-    assert _contrast(TRON_INK, TRON_ORANGE) >= 4.5
-    assert _contrast(TRON_INK, TRON_PULSE) >= 4.5
-    for colours in (DARK, LIGHT):
-        assert [tone for tone, colour in colours.items() if colour == TRON_ORANGE] == [Tone.TRON]
-
-
 def test_ages_are_short() -> None:
     assert [age(s) for s in (None, -1, 0.4, 99, 100, 5999, 6000, 400_000)] == [
         "-", "0s", "0s", "99s", "1m", "99m", "1h", "4d",
@@ -257,40 +218,6 @@ def event(
 ) -> Event:
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(NOW - ago)) + ".000Z"
     return Event(seq, at, kind, who, None, incident, dict(data))
-
-
-TROUBLE = [
-    event(1, "agent_phase", 9),
-    event(2, "hhmrs_timeout", 7),
-    event(3, "hhmrs_nudge", 6),
-    event(4, "hhmrs_restart", 5),
-]
-
-
-def test_the_bar_shows_interventions_only() -> None:
-    line = intervention([*TROUBLE, event(5, "agent_started", 1)], FAMILY, NOW, Dismissal())
-    assert line is not None
-    assert (line.what, line.count, line.seconds, line.who) == ("restart", 3, 5, "A")
-    assert line.text() == "A restart · 3 · 5s"
-    assert intervention([event(1, "agent_started", 1)], FAMILY, NOW, Dismissal()) is None
-
-
-def test_the_bar_hides_after_thirty_quiet_seconds_and_a_burst_ends_there() -> None:
-    assert intervention(TROUBLE, FAMILY, NOW + 24, Dismissal()) is not None
-    assert intervention(TROUBLE, FAMILY, NOW + 26, Dismissal()) is None
-    line = intervention([event(1, "hhmrs_timeout", 300), *TROUBLE[1:]], FAMILY, NOW, Dismissal())
-    assert line is not None
-    assert line.count == 3
-
-
-def test_what_is_dismissed_stays_away_but_a_new_incident_or_a_failure_shows() -> None:
-    away = Dismissal(4, frozenset({"i1"}))
-    assert intervention(TROUBLE, FAMILY, NOW, away) is None
-    assert intervention([*TROUBLE, event(5, "hhmrs_restart", 1)], FAMILY, NOW, away) is None
-    again = intervention([*TROUBLE, event(5, "hhmrs_timeout", 1, incident="i2")], FAMILY, NOW, away)
-    assert again is not None
-    assert again.count == 1
-    assert intervention([*TROUBLE, event(5, "hhmrs_failure", 1)], FAMILY, NOW, away) is not None
 
 
 def test_the_timeline_is_newest_first_with_ages_and_reasons() -> None:
@@ -373,7 +300,7 @@ def test_the_daemons_own_rule_gives_the_reason(lone_spec: object) -> None:
     spec = lone_spec.agents["a"]
     assert turn("pause", one) == "unpause"
     assert "already paused" in (why_not("pause", one, fleet(one), state, spec) or "")
-    assert "alternates" in (why_not("reassign", one, fleet(one), state, spec) or "")
+    assert why_not("reassign", one, fleet(one), state, spec) is None, "any other profile can be typed"
     assert "checkpoint" in (why_not("resume", one, fleet(one), state, spec) or "")
 
 
@@ -432,8 +359,9 @@ def test_seats_of_one_name_are_offered_once_and_the_only_one_is_named(lone_spec:
     for seats in ((*lone.seats, other), (*lone.seats, other, other)):
         more = lone.model_copy(update={"seats": seats})
         made = plan("reassign", one, fleet(one), None, lone_spec.model_copy(update={"agents": {"a": more}}))
-        assert [dict(choice.args) for choice in made.choices] == [{"to": "shell"}]
-        assert made.steps[2] == "start attempt 1 with a handoff, on shell  (next in turn)"
+        assert [dict(choice.args) for choice in made.choices] == [{"to": "shell"}, {}]
+        assert made.choices[-1].open, "any other can be typed"
+        assert made.steps[2] == "start attempt 1 with a handoff, on the seat chosen below"
 
 
 def test_a_clear_says_that_it_starts_who_is_not_running() -> None:
@@ -463,10 +391,15 @@ def test_rows_of_whoever_is_as_before_are_not_made_again() -> None:
     first = lines.of(before)
     assert first == rows(before)
     assert lines.of(replace(before, at=NOW + 9)) is first, "only the clock has gone on"
-    newer = tuple(agent("a1", "a") if one.id == "a1" else one for one in before.agents)
-    second = lines.of(replace(before, agents=newer))
-    assert second == rows(replace(before, agents=newer))
-    assert [old is new for old, new in zip(first, second, strict=True)] == [r.agent != "a1" for r in first]
+    said = tuple(replace(one, message="m") if one.id == "a1" else one for one in before.agents)
+    second = lines.of(replace(before, agents=said))
+    assert second == rows(replace(before, agents=said))
+    assert [old is new for old, new in zip(first, second, strict=True)] == [True, True, False, True, True]
+    well = tuple(agent("a1", "a") if one.id == "a1" else one for one in said)
+    third = lines.of(replace(before, agents=well))
+    assert third == rows(replace(before, agents=well))
+    kept = [old is new for old, new in zip(second, third, strict=True)]
+    assert kept == [False, False, False, True, True], "those above it tell of it"
 
 
 def test_rows_follow_everything_that_they_are_made_of() -> None:
@@ -495,4 +428,4 @@ def test_rows_follow_everything_that_they_are_made_of() -> None:
         (FAMILY, frozenset(), ""),
     ]
     for seen, folded, needle in looks:
-        assert lines.of(seen, folded, needle) == rows(seen, folded, needle)
+        assert lines.of(seen, Listing(folded=folded, needle=needle)) == rows(seen, folded, needle)

@@ -30,7 +30,9 @@ def init(call: Call, screen: Screen) -> int:
     target = Path(call.get("config") or NAME).expanduser().absolute()
     found = [name for name, profile in builtin_profiles().items()
              if profile.command and shutil.which(profile.command[0])]  # fmt: skip
-    text = init_text(default_fleet_name(target.parent), found)
+    older = call.get("from")
+    policy, note, told = _taken_over(Path(older).expanduser()) if older is not None else ("", "", "")
+    text = init_text(default_fleet_name(target.parent), found, policy, note)
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -41,8 +43,24 @@ def init(call: Call, screen: Screen) -> int:
     screen.say(
         "agent CLIs found: " + (", ".join(found) if found else "none; the file begins with a plain program")
     )
+    if told:
+        screen.say(told)
     screen.say(f"next: edit it, then `{PROGRAM} check` and `{PROGRAM} up`")
     return 0
+
+
+def _taken_over(path: Path) -> tuple[str, str, str]:
+    """What the older system's settings become: lines of the policy, a comment, and a word of both."""
+    from ...config.older import left_lines, policy_lines, take_over
+    from ...config.problems import ConfigError
+
+    try:
+        taken = take_over(path)
+    except ConfigError as error:
+        raise usage(*(inert(problem, 1000) for problem in error.problems)) from None
+    told = f"from {inert(path, 300)}: {len(taken.policy)} policy keys taken over"
+    rest = f", {len(taken.left)} older keys not; the file says why" if taken.left else ""
+    return policy_lines(taken), left_lines(taken, path.name), told + rest
 
 
 def check(call: Call, screen: Screen) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .output import Screen, complain, inert
 from .parsing import PROGRAM, Call
 from .place import Place, find_place, need_agent
+from .refusal import usage
 
 if TYPE_CHECKING:
     from ...controller.ledger.writer import LedgerReader
@@ -112,7 +113,17 @@ def explain_agent(place: Place, agent: str) -> Explanation | None:
 def stats(call: Call, screen: Screen) -> int:
     from ...controller.reports.stats import stats_document, stats_text
 
-    document = stats_document(find_place(call).reader())
+    place, span = find_place(call), call.get("span")
+    holder = place.holder()
+    try:
+        document = stats_document(place.reader(), span, holder.now() if holder else None)
+    except ValueError as error:
+        raise usage(f"{PROGRAM} stats: --span {inert(span, 60)!r}: {error}") from None
+    if call.get("export") is not None:
+        from ..dashboard_page import dashboard_page
+        from .writing import write_out
+
+        return write_out(dashboard_page(document, place.state.fleet), call, screen)
     if call.json:
         screen.document(document)
         return 0

@@ -20,6 +20,7 @@ LINE_SHOWN = 10_000
 
 
 def send(call: Call, screen: Screen) -> int:
+    from ...controller.letters.letterforms import unfit
     from .status import fleet_document
 
     place = find_place(call)
@@ -36,7 +37,9 @@ def send(call: Call, screen: Screen) -> int:
             f"send {agent}: refused, its screen asks for a permission and the text would answer it; "
             "look with `attach` or `logs`, or answer on purpose with --answer",
         )
-    args = {"text": text} | ({"answer": "1"} if call.get("answer") else {})
+    args = {"text": text} | {name: "1" for name in ("answer", "key") if call.get(name)}
+    if why := unfit("send", args):
+        raise usage(f"{PROGRAM} send: {why}")
     return give(call, screen, place, "send", spec, args)
 
 

@@ -20,6 +20,7 @@ _FRONT = {
     "--version": "--version",
     "-V": "--version",
     "--daemon": "--daemon",
+    "--replay": "--replay",
 }
 """Options that are commands of their own while no command word was read."""
 
@@ -74,6 +75,8 @@ def _split(words: list[str]) -> tuple[list[str], str, list[str]]:
             front.append(word)
         elif word in _FRONT:
             return front, _FRONT[word], rest
+        elif word.startswith("--replay="):
+            return front, "--replay", [word.removeprefix("--replay="), *rest]
         elif word.startswith("-"):
             known = [c.name for c in COMMANDS if c.name.startswith("-")] + ["--config", "--fleet"]
             raise usage(f"{PROGRAM}: unknown option {inert(word, 60)!r}{_near(word, known)}",

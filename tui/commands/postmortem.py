@@ -10,20 +10,18 @@ from .refusal import Refusal, usage
 
 
 def report(call: Call, screen: Screen) -> int:
-    from ...controller.checkpoints.snapshots import Snapshots
-    from ...controller.reports.postmortems import post_mortem_of
+    from ...controller.reports.postmortems import post_mortem_in
 
     place, incident = find_place(call), call.get("incident")
     reader = place.reader()
-    row = reader.incident(incident) if reader is not None else None
-    if reader is None or row is None:
-        raise _unknown(place, incident)
-    spec = place.spec.agents.get(row["agent"]) if place.spec else None
-    found = post_mortem_of(
-        incident, reader, Snapshots(place.state.snapshots), spec, _pauses(place, row["agent"])
-    )
+    found = post_mortem_in(place.state, reader, place.spec, incident) if reader is not None else None
     if found is None:
         raise _unknown(place, incident)
+    if call.get("export") is not None:
+        from ..report_page import report_page
+        from .writing import write_out
+
+        return write_out(report_page(incident, found.page), call, screen)
     if call.json:
         names = ("agent", "task", "symptom", "cause", "opened", "closed", "outcome")
         told = {name: getattr(found.case, name) for name in names}
@@ -33,14 +31,6 @@ def report(call: Call, screen: Screen) -> int:
     for line in found.page().splitlines():
         screen.say(line)
     return 0
-
-
-def _pauses(place: Place, agent: str) -> float:
-    from ...controller.reports.known import state_now
-
-    reader = place.reader()
-    state = state_now(reader, agent) if reader is not None else None
-    return state.pauses.p99 if state is not None else 0.0
 
 
 def _unknown(place: Place, incident: str) -> Refusal:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .output import Screen, inert
@@ -32,16 +34,16 @@ def nudge(call: Call, screen: Screen) -> int:
 
 
 def resume(call: Call, screen: Screen) -> int:
-    return _order(call, screen, "resume")
+    return _order(call, screen, "resume", said(call))
 
 
 def restart(call: Call, screen: Screen) -> int:
-    return _order(call, screen, "restart")
+    return _order(call, screen, "restart", said(call))
 
 
 def reassign(call: Call, screen: Screen) -> int:
     to = call.get("to")
-    return _order(call, screen, "reassign", {"to": to} if to is not None else {})
+    return _order(call, screen, "reassign", ({"to": to} if to is not None else {}) | said(call))
 
 
 def escalate(call: Call, screen: Screen) -> int:
@@ -61,7 +63,7 @@ def stop(call: Call, screen: Screen) -> int:
 
 
 def start(call: Call, screen: Screen) -> int:
-    return _order(call, screen, "start")
+    return _order(call, screen, "start", said(call))
 
 
 def clear(call: Call, screen: Screen) -> int:
@@ -71,7 +73,7 @@ def clear(call: Call, screen: Screen) -> int:
 def _order(call: Call, screen: Screen, order: str, args: Mapping[str, str] | None = None) -> int:
     place = find_place(call)
     spec = need_agent(place, call.get("agent"))
-    if args and spec is not None:
+    if args and "to" in args and spec is not None:
         check_seat(spec, args["to"])
     return give(call, screen, place, order, spec, args or {})
 
@@ -163,6 +165,42 @@ def allowance(order: str, spec: AgentSpec | None) -> float:
     if order == "nudge":
         return policy.verify_within * policy.reassign_timeout_factor + ANSWER_ALLOWANCE
     return ANSWER_ALLOWANCE
+
+
+def said(call: Call) -> dict[str, str]:
+    """The person's own words to the attempt that they order, as args of the letter. Raises Refusal."""
+    from ...controller.letters.letterforms import unfit
+
+    args = {name: text for name in ("note",) if (text := call.get(name))}
+    if (file := call.get("handoff")) is not None:
+        args["handoff"] = _read(file)
+        if not args["handoff"].strip():
+            raise usage(
+                f"{PROGRAM} {call.command.name}: {inert(file)} is empty, the agent would be told nothing"
+            )
+    if why := unfit(call.command.name, args):
+        raise usage(f"{PROGRAM} {call.command.name}: {why}")
+    return args
+
+
+def _read(file: str) -> str:
+    """A handoff of a person's own, `-` from standard input. More than can be taken is not read to its end."""
+    from ...healing.handoff import MOST_EDITED
+
+    try:
+        if file == "-":
+            raw = sys.stdin.buffer.read(MOST_EDITED + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                raw = opened.read(MOST_EDITED + 1)
+    except OSError as error:
+        raise usage(f"{PROGRAM}: {inert(file)} cannot be read: {error.strerror}") from None
+    if len(raw) > MOST_EDITED:
+        raise usage(f"{PROGRAM}: {inert(file)} has more than {MOST_EDITED} bytes; add a --note instead")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise usage(f"{PROGRAM}: {inert(file)} is not UTF-8") from None
 
 
 def check_seat(spec: AgentSpec, to: str) -> None:

@@ -3,87 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...controller.timestamps import from_iso
 from .output import Screen, inert
 from .parsing import PROGRAM, Call
 from .place import Place, find_place, need_agent
 from .refusal import UNHEALTHY, Refusal, usage
 
 if TYPE_CHECKING:
+    from ...controller.checkpoints.shelf import Kept
     from ...controller.checkpoints.snapshots import Snapshots
-    from ...controller.ports import Checkpoint
 
-SHOWN = 10
-"""Of a commit's name."""
 OFFERED = 5
 _SEQ = re.compile(r"[0-9]{1,12}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """One checkpoint. `saved` None: it is damaged. `whole`: its snapshot is still there."""
-
-    seq: int
-    saved: Checkpoint | None
-    whole: bool
-
-    @property
-    def commit(self) -> str:
-        shot = self.saved.snapshot if self.saved else None
-        return str((shot or {}).get("commit") or "")
-
-    @property
-    def unsaved(self) -> str:
-        shot = self.saved.snapshot if self.saved else None
-        return str((shot or {}).get("unsaved") or "")
-
-    @property
-    def older_by(self) -> int | None:
-        """Whole seconds between its snapshot and itself: what an agent says is done may be newer than the
-        files that were saved with it. None: nobody wrote that down."""
-        shot = self.saved.snapshot if self.saved else None
-        taken = (shot or {}).get("taken_at")
-        if self.saved is None or not isinstance(taken, str):
-            return None
-        try:
-            return max(0, round(from_iso(self.saved.created_at) - from_iso(taken)))
-        except ValueError:
-            return None
-
-    @property
-    def standing(self) -> str:
-        if self.saved is None:
-            return "damaged"
-        if not self.commit:
-            return "no snapshot"
-        return self.commit[:SHOWN] if self.whole else "snapshot gone"
-
-    def as_json(self) -> dict[str, Any]:
-        saved = self.saved
-        shot = (saved.snapshot if saved else None) or {}
-        return {
-            "seq": self.seq,
-            "created_at": saved.created_at if saved else None,
-            "attempt": saved.attempt if saved else None,
-            "task": saved.task if saved else None,
-            "completed": list(saved.completed) if saved else [],
-            "next": list(saved.next) if saved else [],
-            "changed": len(shot.get("changed", ())),
-            "commit": self.commit or None,
-            "older_by_s": self.older_by,
-            "restorable": self.whole,
-            "damaged": saved is None,
-            "unsaved": self.unsaved,
-        }
-
-
 def checkpoints(call: Call, screen: Screen) -> int:
+    from ...controller.checkpoints.shelf import kept_of
+
     place, agent = _whose(call)
-    kept = _kept(place, agent)
+    kept = kept_of(place.state, agent)
     if call.json:
         screen.document({"agent": agent, "checkpoints": [one.as_json() for one in kept]})
         return 0
@@ -150,24 +90,13 @@ def _snapshots(place: Place) -> Snapshots:
     return Snapshots(place.state.snapshots)
 
 
-def _kept(place: Place, agent: str) -> list[_Kept]:
-    from ...controller.checkpoints.checkpoints import CheckpointStore
-    from ...controller.checkpoints.snapshots import SnapshotError
-
-    shelf = CheckpointStore(place.state).shelf(agent)
-    try:
-        there = {commit for commit, _ in _snapshots(place).listing(agent)}
-    except SnapshotError:
-        there = set()
-    kept = [_Kept(seq, saved, False) for seq, saved in shelf]
-    return [_Kept(one.seq, one.saved, one.commit in there) for one in kept]
-
-
-def _wanted(place: Place, agent: str, seq: str | None) -> _Kept:
+def _wanted(place: Place, agent: str, seq: str | None) -> Kept:
     """The checkpoint to restore. Raises Refusal, which names what could be restored in its place."""
+    from ...controller.checkpoints.shelf import kept_of
+
     if seq is not None and not _SEQ.fullmatch(seq):
         raise usage(f"{PROGRAM}: {inert(seq, 40)!r} is no checkpoint's number, expected a whole number")
-    kept = _kept(place, agent)
+    kept = kept_of(place.state, agent)
     able = [one for one in kept if one.whole]
     if seq is None:
         if able:

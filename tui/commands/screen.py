@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
+from ...config.problems import ConfigError
+from .first import first_run, known_place, mend_first
 from .output import Screen
 from .parsing import PROGRAM, Call
 from .place import Place, find_place
-from .refusal import usage
+from .refusal import NoFleetFile, usage
 from .supervise import ensure_up
 
 
 def open_screen(call: Call, screen: Screen) -> int:
-    place = find_place(call, Place.is_supervised)
+    gc.disable()  # hardly any of what is loaded until the first paint is garbage; `run_app` enables it again
+    try:
+        return _open(call, screen)
+    finally:
+        gc.enable()
+
+
+def _open(call: Call, screen: Screen) -> int:
+    terminal = sys.stdin.isatty() and screen.tty
+    try:
+        place = find_place(call, Place.is_supervised)
+    except NoFleetFile:
+        if not terminal:
+            raise
+        gc.enable()
+        return _open(call, screen) if first_run(screen) == "open" else 0
+    except ConfigError as error:
+        if not terminal:
+            raise
+        if (place_known := known_place(error)) is None:
+            gc.enable()
+            code = mend_first(error)
+            return _open(call, screen) if code is None else code
+        place = place_known
+    if terminal and place.spec is None and place.reader() is not None:
+        return _look_only(place)
     fleet = place.need_spec()
-    if not (sys.stdin.isatty() and screen.tty):
+    if not terminal:
         raise usage(
             f"{PROGRAM}: this is no terminal, the screen cannot be shown; try `{place.hint('status')}`"
         )
@@ -27,6 +55,17 @@ def open_screen(call: Call, screen: Screen) -> int:
     from .panes import terminals_of
 
     return run_app(DaemonSource(place.state, fleet, terminals_of(place)))
+
+
+def _look_only(place: Place) -> int:
+    """No daemon starts by a broken file, but the fleet can be looked at, and one that runs heals on."""
+    from ..app import run_app
+    from ..daemon_source import DaemonSource
+    from .panes import terminals_of
+
+    return run_app(
+        DaemonSource(place.state, None, terminals_of(place), config=place.config, flaws=place.problems)
+    )
 
 
 def demo(call: Call, _screen: Screen) -> int:

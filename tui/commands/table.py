@@ -64,6 +64,28 @@ def hours(text: str) -> float:
     return value
 
 
+def speed(text: str) -> int:
+    """1 to 3600. ValueError otherwise."""
+    return _between(text.removesuffix("x"), 1, 3600)
+
+
+def port(text: str) -> int:
+    """A port number, 0 for any. ValueError otherwise."""
+    return _between(text, 0, 65535)
+
+
+def pages(text: str) -> int:
+    """1 to 100. ValueError otherwise."""
+    return _between(text, 1, 100)
+
+
+def _between(text: str, low: int, high: int) -> int:
+    value = int(text)
+    if not low <= value <= high:
+        raise ValueError(text)
+    return value
+
+
 def _flag(name: str, words: str) -> Argument:
     return Argument((name,), words, {"action": "store_true"})
 
@@ -82,6 +104,11 @@ TIMEOUT = Argument(
 )  # fmt: skip
 TO = Argument(("--to",), "any profile of the file or built in, and maybe a model; else its next alternate",
               {"metavar": "PROFILE[:MODEL]"})  # fmt: skip
+NOTE = Argument(("--note",), "your own words to the new attempt, a part of its handoff", {"metavar": "TEXT"})
+HANDOFF = Argument(
+    ("--handoff",), "a Markdown file (- for stdin) that it gets in place of the handoff made for it",
+    {"metavar": "FILE"},
+)  # fmt: skip
 TASK = Argument(("task",), "the task's id, as `tasks` lists it", {"metavar": "TASK"})
 INCIDENT = Argument(("incident",), "the incident's id, as `status` and `events` have it",
                     {"metavar": "INCIDENT"})  # fmt: skip
@@ -97,6 +124,7 @@ SINCE = Argument(
     ("--since",), "only events after this number", {"metavar": "SEQ", "type": number, "default": 0}
 )
 ANSWER = _flag("--answer", "type it even while the agent's screen asks for a permission")
+ONE_KEY = _flag("--key", "TEXT is one key to press, without an Enter, such as 2, y or Escape: for a menu")
 TEXT = Argument(("text",), "what to type", {"metavar": "TEXT", "nargs": "+"})
 LINES = Argument(("-n",), "also this many lines from above the screen",
                  {"metavar": "N", "type": number, "default": 0, "dest": "lines"})  # fmt: skip
@@ -109,10 +137,39 @@ INTERVAL = Argument(("--interval",), "with --start-daemon: time between two look
 THRESHOLD = Argument(("--threshold",), "with --start-daemon: the quick look, that is no progress for so long",
                      {"metavar": "SECONDS", "type": seconds})  # fmt: skip
 
+FROM = Argument(("--from",), "settings of the older system (pas_settings.json) to take over",
+                {"metavar": "FILE"})  # fmt: skip
+FOR_AGENT = Argument(("--agent",), "of this agent (of its pool, if it is in one), not of the fleet",
+                     {"metavar": "AGENT"})  # fmt: skip
+SETTING = Argument(("key",), "the setting, as `settings` lists it: task_deadline, backoff.max",
+                   {"metavar": "KEY"})  # fmt: skip
+NEW_VALUE = Argument(("value",), "its value; of a list the items with commas",
+                     {"metavar": "VALUE", "nargs": "?"})  # fmt: skip
+TO_DEFAULT = _flag("--default", "take the key out, so that the default (or the fleet's value) counts")
+DRY_RUN = _flag("--dry-run", "show what would be written, and write nothing")
+
 SEED = Argument(("--seed",), "which faults, by chance; the same seed gives the same run (1)",
                 {"metavar": "N", "type": number})  # fmt: skip
 HOURS = Argument(("--hours",), "how many hours to simulate (6, or fewer where silence is counted in seconds)",
                  {"metavar": "H", "type": hours})  # fmt: skip
+
+LEDGER = Argument(("ledger",), "a ledger.db, a copy of one, or its folder; else the fleet's own",
+                  {"metavar": "LEDGER", "nargs": "?"})  # fmt: skip
+SPEED = Argument(("--speed",), "seconds of the recording in one second, 1 to 3600; else one that fits",
+                 {"metavar": "X", "type": speed})  # fmt: skip
+PORT = Argument(("--port",), "the port; else one that is free", {"metavar": "N", "type": port, "default": 0})
+LISTEN = Argument(
+    ("--listen",), "an address of this machine beside the loopback: others can then reach it; else 127.0.0.1",
+    {"metavar": "ADDRESS", "default": "127.0.0.1"},
+)  # fmt: skip
+PAGES = Argument(("--pages",), "how many pages may be open at once, 1 to 100 (8); each is a process",
+                 {"metavar": "N", "type": pages, "default": 8})  # fmt: skip
+
+SPAN = Argument(("--span",), "night (yesterday 18:00 to today 9:00), day, week, all, or a length: 8h, 3d",
+                {"metavar": "SPAN", "default": "all"})  # fmt: skip
+EXPORT = Argument(("--export",), "write it to FILE instead: Markdown if it ends in .md, a picture if in .svg",
+                  {"metavar": "FILE"})  # fmt: skip
+FORCE = _flag("--force", "with --export: write over a file that is there")
 
 
 def _order(name: str, summary: str, *extra: Argument) -> Command:
@@ -129,6 +186,23 @@ COMMANDS: tuple[Command, ...] = (
     Command("", "Run", "fleet file", "open the screen; starts the daemon if none runs", "screen:open_screen"),
     Command(
         "--daemon", "Run", "fleet file", "supervise in the foreground, without a screen", "supervise:daemon"
+    ),
+    Command(
+        "--replay",
+        "Run",
+        "nothing",
+        "play a recorded ledger on the screen; starts nothing and writes nothing",
+        "replay:replay",
+        (LEDGER, SPEED),
+    ),
+    Command(
+        "serve",
+        "Run",
+        "fleet file",
+        "the screen in a browser, for who has the address it prints; starts the daemon if none runs",
+        "serve:serve",
+        (PORT, LISTEN, PAGES),
+        json=True,
     ),
     Command("up", "Run", "fleet file", "start the daemon in the background", "supervise:up"),
     Command("down", "Run", "daemon", "stop the daemon; the agents run on", "supervise:down", (KILL,)),
@@ -147,6 +221,7 @@ COMMANDS: tuple[Command, ...] = (
         "nothing",
         "write a commented hhmrs.yaml for the agents found here",
         "fleetfile:init",
+        (FROM,),
     ),
     Command(
         "check",
@@ -154,6 +229,24 @@ COMMANDS: tuple[Command, ...] = (
         "fleet file",
         "validate the fleet file; print the tree and each agent's worst case",
         "fleetfile:check",
+        json=True,
+    ),
+    Command(
+        "settings",
+        "Set up",
+        "fleet file",
+        "every setting: its value, its default, where it comes from",
+        "settings:settings",
+        (FOR_AGENT,),
+        json=True,
+    ),
+    Command(
+        "set",
+        "Set up",
+        "fleet file",
+        "change one setting in the fleet file, comments kept, and have the daemon go by it",
+        "settings:change",
+        (SETTING, NEW_VALUE, FOR_AGENT, TO_DEFAULT, DRY_RUN),
         json=True,
     ),
     Command(
@@ -185,7 +278,13 @@ COMMANDS: tuple[Command, ...] = (
         json=True,
     ),
     Command(
-        "stats", "Look", "state", "recoveries, success rates, times and causes", "history:stats", json=True
+        "stats",
+        "Look",
+        "state",
+        "recoveries, success rates, times and causes, over a span of time",
+        "history:stats",
+        (SPAN, EXPORT, FORCE),
+        json=True,
     ),
     Command(
         "logs", "Look", "state", "an agent's captured output", "panes:logs", (AGENT, LINES, COLOR), json=True
@@ -204,7 +303,7 @@ COMMANDS: tuple[Command, ...] = (
         "state",
         "a post-mortem of one incident, in Markdown",
         "postmortem:report",
-        (INCIDENT,),
+        (INCIDENT, EXPORT, FORCE),
         json=True,
     ),
     Command(
@@ -226,14 +325,14 @@ COMMANDS: tuple[Command, ...] = (
         json=True,
     ),
     _order("nudge", "wake it: close a dialog, mend its status file, leave and type a message"),
-    _order("resume", "end it and bring it back from its last checkpoint"),
-    _order("restart", "end it and start it afresh with a handoff"),
-    _order("reassign", "end it and start it on another profile or model", TO),
+    _order("resume", "end it and bring it back from its last checkpoint", NOTE, HANDOFF),
+    _order("restart", "end it and start it afresh with a handoff", NOTE, HANDOFF),
+    _order("reassign", "end it and start it on another profile or model", TO, NOTE, HANDOFF),
     _order("escalate", "give up on it and call a person"),
     _order("pause", "hands off: it runs on, unjudged"),
     _order("unpause", "judge it again, from now"),
     _order("stop", "end it, and leave it ended"),
-    _order("start", "start it after a stop; it goes on with its open task"),
+    _order("start", "start it after a stop; it goes on with its open task", NOTE, HANDOFF),
     _order("clear", "close its incident, refill its budgets, remove the marker; start it if it has ended"),
     Command(
         "decide",
@@ -249,7 +348,7 @@ COMMANDS: tuple[Command, ...] = (
         "daemon",
         "clear its agent and have it try a failed task again",
         "tasks:retry",
-        (TASK, NO_WAIT, TIMEOUT),
+        (TASK, NOTE, HANDOFF, NO_WAIT, TIMEOUT),
     ),
     Command(
         "heal",
@@ -266,7 +365,7 @@ COMMANDS: tuple[Command, ...] = (
         "daemon",
         "type text into an agent's pane",
         "panes:send",
-        (AGENT, TEXT, ANSWER, NO_WAIT, TIMEOUT),
+        (AGENT, TEXT, ANSWER, ONE_KEY, NO_WAIT, TIMEOUT),
     ),
     Command("attach", "Talk", "daemon", "take over an agent's pane", "panes:attach", (AGENT,)),
     _letter("beat", "I am alive, and this is how far I am"),

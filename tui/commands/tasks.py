@@ -41,8 +41,9 @@ def tasks(call: Call, screen: Screen) -> int:
 
 
 def retry(call: Call, screen: Screen) -> int:
-    from .recovery import give
+    from .recovery import give, said
 
+    words = said(call)
     place, task = find_place(call), call.get("task")
     rows = _rows(place)
     known = next((row for row in rows if row["id"] == task), None)
@@ -55,7 +56,7 @@ def retry(call: Call, screen: Screen) -> int:
         raise Refusal(UNHEALTHY, f"retry {inert(task, 80)}: it is not failed but {known['state']}")
     agent = str(known["agent"])
     spec = place.spec.agents.get(agent) if place.spec else None
-    return give(call, screen, place, "retry", spec, {"task": task}, agent)
+    return give(call, screen, place, "retry", spec, {"task": task} | words, agent)
 
 
 def _rows(place: Place) -> list[dict[str, Any]]:

@@ -162,6 +162,7 @@ def _document(
 
 
 def _run_on_screen(*, keep: bool) -> int:
+    _aloud(f"preparing {len(CAST)} scripted agents in real tmux ...")
     with open_room(subtasks=int(ON_SCREEN["subtasks"]), pace=ON_SCREEN["pace"], keep=keep) as room:
         code = show(room)
     for fault in room.left:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MOVE, VIEW, HEAL, TALK, APP = "Move", "Look", "Recover", "Talk", "Program"
-GROUPS = (HEAL, TALK, VIEW, MOVE, APP)
+PLAY = "Replay"
+CHANGE = "Change"
+GROUPS = (PLAY, CHANGE, HEAL, TALK, VIEW, MOVE, APP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ _SPELLED = {
     "ctrl+p": "ctrl+p",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "comma": ",",
+    "full_stop": ".",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "plus": "+",
+    "minus": "-",
 }
 
 

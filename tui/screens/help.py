@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ...healing.agent import Phase
+from ..interventions import ICONS
 from ..keymap import grouped
 from ..keys.key import spell
 from ..looks import LOOKS, Glyphs
@@ -38,23 +39,26 @@ class HelpScreen(ModalScreen[None]):
         Binding("pageup", "scroll(-10)"),
     ]
 
-    def __init__(self, glyphs: Glyphs, reasons: Mapping[str, str]) -> None:
-        """`reasons`: why a key is off, by the key's id."""
+    def __init__(self, glyphs: Glyphs, reasons: Mapping[str, str], place: str = "fleet") -> None:
+        """`reasons`: why a key is off, by the key's id; `place`: whose keys (keymap.PLACES)."""
         super().__init__()
         self._glyphs = glyphs
         self._reasons = reasons
+        self._place = place
 
     def compose(self) -> ComposeResult:
         dark = self.app.current_theme.dark
         with Vertical(classes="dialog"):
             with VerticalScroll():
                 yield Static(self._keys(dark), markup=False)
-                yield Static(self._phases(dark), markup=False)
+                if self._place not in WITHOUT_AGENTS:
+                    yield Static(self._phases(dark), markup=False)
+                    yield Static(self._interventions(dark), markup=False)
             yield Buttons(dark, None, "back")
 
     def _keys(self, dark: bool) -> Text:
         colours, text = palette(dark), Text()
-        for group, keys in grouped():
+        for group, keys in grouped(self._place):
             text.append(f"{group}\n", Style(color=colours[Tone.TEXT], bold=True))
             for key in keys:
                 reason = self._reasons.get(key.id)
@@ -80,10 +84,21 @@ class HelpScreen(ModalScreen[None]):
         for phase, words in PHASES.items():
             mark = f"  {self._glyphs.phase(phase)} {phase.value:<12}"
             text.append(mark, Style(color=colours[LOOKS[phase].tone], bold=True))
-            text.append(words + "\n", colours[Tone.TEXT])
-        text.append("  orange is kept for interventions: the bar on top and the agents they act on\n",
-                    colours[Tone.QUIET])  # fmt: skip
-        return text
+            text.append(self._beside(words), colours[Tone.TEXT])
+        return text.append("\n")
+
+    def _interventions(self, dark: bool) -> Text:
+        """Orange is theirs alone, so the legend says where it stands."""
+        colours = palette(dark)
+        text = Text().append("Interventions\n", Style(color=colours[Tone.TEXT], bold=True))
+        for kind, words in INTERVENTIONS.items():
+            icon, plain, word = ICONS[kind]
+            mark = f"  {plain if self._glyphs.plain else icon} {word:<12}"
+            text.append(mark, Style(color=colours[Tone.TRON], bold=True))
+            text.append(self._beside(words), colours[Tone.TEXT])
+        where = "the bar on top, the agent, and the line from it to the parent that answers for it"
+        told = " " * INDENT + self._beside(f"orange is theirs alone: {where}")
+        return text.append(told, colours[Tone.QUIET])
 
     def action_leave(self) -> None:
         _ = self.dismiss(None)
@@ -92,6 +107,19 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
+WITHOUT_AGENTS = frozenset({"welcome", "broken"})
+"""Places where no state is shown, so that none needs a legend."""
+INTERVENTIONS: dict[str, str] = {
+    "hhmrs_timeout": "no life or no progress for too long",
+    "hhmrs_nudge": "it is woken, its process goes on",
+    "hhmrs_resume": "its process was ended, its session goes on",
+    "hhmrs_restart": "its process was ended and is started afresh",
+    "hhmrs_reassign": "another profile or model goes on with its work",
+    "hhmrs_escalation": "who answers for it is now one level up",
+    "hhmrs_recovered": "fresh progress proved that it is back",
+    "hhmrs_failure": "the last level is spent: a person is needed",
+    "hhmrs_cascade": "many fail of one cause, held back together",
+}
 PHASES: dict[Phase, str] = {
     Phase.STARTING: "its attempt began, nothing proved yet",
     Phase.WORKING: "it makes progress",

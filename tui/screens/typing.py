@@ -52,7 +52,7 @@ class TypingScreen(ModalScreen[Choice | None]):
 
     def action_accept(self) -> None:
         if self.text:
-            _ = self.dismiss(self._make(self.text).choices[0])
+            _ = self.dismiss(self._make(self.text).choices[0])  # to those whom the preview named
 
     def action_leave(self) -> None:
         _ = self.dismiss(None)

@@ -1,56 +1,29 @@
-"""The agent tree: one widget, one line an agent; the selection stays with its agent, not with its line."""
+"""The agents in one widget; the selection stays with its agent, not with its line."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
-from ..looks import LOOKS, Glyphs, age
-from ..themes import TRON_INK, TRON_ORANGE, cursor_ground
+from ..alerted import NONE, alerted
+from ..listing import Listing, Sort
+from ..looks import Glyphs
+from ..problems import INDENT, Dots, Heading
+from ..rows import Row
+from ..themes import cursor_ground
 from ..tones import Tone
-from ..viewmodel import Row, changed, place
+from ..viewmodel import Line, changed, place, settle
+from . import fleet_lines as draw
+from .fleet_lines import Columns, Look
 from .lines import LineView
-
-PHASE_CELLS = 12
-PERCENT = 4
-"""Cells of a progress without its bar."""
-_GAP = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Cells of each column; 0 leaves it out. The phase word goes last of all, the message first."""
-
-    name: int
-    phase: int
-    seen: int
-    tries: int
-    bar: int
-    message: int
-
-    @staticmethod
-    def fit(width: int, wanted: int) -> Columns:
-        """Share out `width` cells; `wanted` is the widest name with its tree in front."""
-        room = max(0, width - 1)
-        phase = PHASE_CELLS if room >= 24 else 0
-        tries = 4 if room >= 36 else 0
-        seen = 5 if room >= 42 else 0
-        fixed = sum(part + _GAP for part in (phase, tries, seen) if part)
-        name = max(4, min(wanted, room - fixed, max(18, room * 45 // 100)))
-        left = room - fixed - name
-        bar = 9 if left >= 26 else PERCENT if left >= 14 else 0
-        message = max(0, left - (bar + _GAP if bar else 0) - _GAP)
-        if message < 8:
-            name, message = name + message, 0
-        return Columns(name, phase, seen, tries, bar, message)
 
 
 class FleetList(LineView):
@@ -68,29 +41,71 @@ class FleetList(LineView):
     class Opened(Message):
         """The selected agent was clicked twice."""
 
+    class Pointed(Message):
+        """A sign in an agent's line was clicked: that of its `fold`, or the column of the `mark`."""
+
+        def __init__(self, what: str, agent: str) -> None:
+            self.what = what
+            self.agent = agent
+            super().__init__()
+
+    class Sorted(Message):
+        """A column head was clicked."""
+
+        def __init__(self, sort: Sort) -> None:
+            self.sort = sort
+            super().__init__()
+
+    class Resized(Message):
+        """There is another number of cells now."""
+
     def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._glyphs = glyphs
-        self._rows: tuple[Row, ...] = ()
+        self._rows: tuple[Line, ...] = ()
+        self._lit: tuple[int, ...] = ()
+        self._listing = Listing()
+        self._marked: frozenset[str] = frozenset()
         self._wanted = 0
         self._now = 0.0
         self._ages: dict[int, str] = {}
         """How long ago the agent of a line was seen, as it stands there."""
         self._named: dict[str, tuple[Row, int]] = {}
+        self._column = 0
+        """Place in a line of dots where the selection stands, or stood last."""
+        self._following = True
+        """Whether what is in sight goes with the selection; not once the person has scrolled away from it."""
+        self._height = 0
+        """Of the last size that was taken up."""
         self.cursor = 0
         self.agent: str | None = None
+        self.home: str | None = None
+        """Whom the person selected; while it is not listed another one is selected in its stead."""
 
     # -- data -------------------------------------------------------------------------------------
-    def put(self, rows: tuple[Row, ...], now: float) -> None:
-        """Show new rows as of `now` (epoch seconds); the selection follows its agent."""
+    def put(
+        self,
+        rows: tuple[Line, ...],
+        now: float,
+        listing: Listing | None = None,
+        marked: frozenset[str] = frozenset(),
+    ) -> None:
+        """Show new lines as of `now` (epoch seconds); the selection follows its agent."""
         self._now = now
+        listing = listing or self._listing
+        follow = listing != self._listing or self._follows
+        turned = listing.view is not self._listing.view
+        self._arrange(listing, marked)
         if rows is self._rows:
+            self._following = follow
             self._grow_older()
             return
         change = changed(self._rows, rows)
         self._rows = rows
-        wanted = max(map(self._cells, rows), default=0)
-        cursor = place(rows, self.agent, self.cursor)
+        wanted = max((self._cells(row) for row in rows if isinstance(row, Row)), default=0)
+        lit, before = self._ways(rows), self._lit
+        self._lit = lit
+        cursor = place(rows, self.home, self._place_of_agent(rows))
         if change.resized or wanted != self._wanted:
             self._wanted = wanted
             self._keys = rows
@@ -99,75 +114,188 @@ class FleetList(LineView):
             self._keys = rows
             for index in change.lines:
                 self.refresh_line_at(index)
+            self._relight(before, lit)
             self._grow_older()
-        self._settle(cursor)
+        if turned and isinstance(rows[cursor] if rows else None, Dots):
+            self.scroll_to(y=0, animate=False, immediate=True)  # who turns to the problems wants to see them
+            follow = False
+        self._settle(cursor, self.home, follow)
+
+    @property
+    def _follows(self) -> bool:
+        """Whether the selection is in sight; before a new size is taken up, whether it was."""
+        return self._in_sight(self.cursor) if self.size.height == self._height > 1 else self._following
+
+    def _in_sight(self, index: int) -> bool:
+        return 0 <= index - self.scroll_offset.y < self.size.height - 1
+
+    def _ways(self, rows: tuple[Line, ...]) -> tuple[int, ...]:
+        """The rails that lead to an intervention; only a tree has any."""
+        return alerted([row for row in rows if isinstance(row, Row)]) if self._listing.branching else NONE
+
+    def _place_of_agent(self, rows: tuple[Line, ...]) -> int:
+        return place(rows, self.agent, self.cursor) if self.home != self.agent else self.cursor
+
+    def _arrange(self, listing: Listing, marked: frozenset[str]) -> None:
+        """Take the order and the marks; the lines of whom they concern are painted again."""
+        if listing != self._listing:
+            self._listing = listing
+            self.refresh(Region(0, 0, self.size.width, 1))
+        if bool(marked) != bool(self._marked):  # the column of the marks comes or goes
+            self.refresh()
+        for index in self._lines_of(marked ^ self._marked):
+            self.refresh_line_at(index)
+        self._marked = marked
+
+    def _lines_of(self, agents: frozenset[str]) -> list[int]:
+        if not agents:
+            return []
+        top = self.scroll_offset.y
+        return [
+            index
+            for index in range(top, min(top + self.size.height, len(self._rows)))
+            if not agents.isdisjoint(_agents_in(self._rows[index]))
+        ]
+
+    def _relight(self, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+        if before == after:
+            return
+        for index in range(len(self._rows)):
+            if (before[index] if before else 0) != (after[index] if after else 0):
+                self.refresh_line_at(index)
 
     def _cells(self, row: Row) -> int:
         """How wide its name is with the tree in front."""
         known = self._named.get(row.agent)
         if known is None or known[0] is not row:
-            known = self._named[row.agent] = (row, self._titled(row).cell_len)
+            known = self._named[row.agent] = (row, draw.title_cells(row))
         return known[1]
 
     def _grow_older(self) -> None:
         """Paint the lines in sight again whose age is another now."""
         top = self.scroll_offset.y
         for index in range(top, min(top + self.size.height, len(self._rows))):
-            if self._ages.get(index) != self._age(self._rows[index]):
+            row = self._rows[index]
+            if isinstance(row, Row) and self._ages.get(index) != draw.seen(row, self._now):
                 self.refresh_line_at(index)
-
-    def _age(self, row: Row) -> str:
-        return age(None if row.seen is None else self._now - row.seen)
 
     @property
     def row(self) -> Row | None:
-        return self._rows[self.cursor] if self._rows else None
+        """The selected agent's row; None where it is only a dot."""
+        return self.row_at(self.cursor)
 
     def row_at(self, index: int) -> Row | None:
-        return self._rows[index] if 0 <= index < len(self._rows) else None
+        line = self._rows[index] if 0 <= index < len(self._rows) else None
+        return line if isinstance(line, Row) else None
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """Agents that have a row of their own, without those that stand there only for others."""
+        return tuple(row.agent for row in self._rows if isinstance(row, Row) and not row.context)
 
     # -- selection --------------------------------------------------------------------------------
-    def move_to(self, index: int) -> None:
-        self._settle(max(0, min(index, len(self._rows) - 1)))
+    def step(self, by: int) -> None:
+        """So many lines on; from the edge of what is in sight, if the selection is not."""
+        start = self.cursor
+        if not self._in_sight(start):
+            top, last = self.scroll_offset.y, self.scroll_offset.y + self.size.height - 2
+            start = top - 1 if by > 0 else last + 1
+        self._go(settle(self._rows, start + by, by))
+
+    def page(self, by: int) -> None:
+        """So many screenfuls on."""
+        self.step(by * max(1, self.size.height - 2))
+
+    def edge(self, side: int) -> None:
+        """To the first or the last agent."""
+        self._go(settle(self._rows, 0 if side < 0 else len(self._rows) - 1, -side))
+
+    def sideways(self, by: int) -> bool:
+        """To the dot beside the selected one; False where the selection is no dot."""
+        line = self._rows[self.cursor] if self._rows else None
+        if not isinstance(line, Dots):
+            return False
+        column = self._column + by
+        if 0 <= column < len(line.agents):
+            self._column = column
+        elif 0 <= (index := self.cursor + by) < len(self._rows) and isinstance(self._rows[index], Dots):
+            self._column = 0 if by > 0 else 1 << 30
+            self._go(index)
+            return True
+        self._go(self.cursor)
+        return True
 
     def choose(self, agent: str) -> bool:
         """Select an agent if it is in sight; whether it is."""
-        for index, row in enumerate(self._rows):
-            if row.agent == agent:
-                self._settle(index)
-                return True
+        index = place(self._rows, agent, -1)
+        if index < len(self._rows) and agent in _agents_in(self._rows[index]):
+            self._settle(index, agent)
+            self.home = self.agent
+            return True
         return False
 
-    def parent_of_cursor(self) -> int | None:
-        """Line of the selected agent's parent."""
-        row = self.row
-        if row is None or not row.rails:
-            return None
-        above = (i for i in range(self.cursor - 1, -1, -1) if len(self._rows[i].rails) < len(row.rails))
-        return next(above, None)
+    def _go(self, index: int) -> None:
+        """The selection goes where the person wants it."""
+        self._settle(index, None)
+        self.home = self.agent
 
-    def _settle(self, cursor: int) -> None:
+    def _settle(self, cursor: int, agent: str | None, follow: bool = True) -> None:
+        """The selection stands in line `cursor`; among dots on `agent`, else in the column it had."""
         before, self.cursor = self.cursor, max(0, cursor)
-        agent = self.row.agent if self.row is not None else None
-        if before != self.cursor:
+        line = self._rows[self.cursor] if self._rows else None
+        chosen: str | None = None
+        if isinstance(line, Row):
+            chosen = line.agent
+        elif isinstance(line, Dots):
+            if agent in line.agents:
+                self._column = line.agents.index(agent)
+            self._column = max(0, min(self._column, len(line.agents) - 1))
+            chosen = line.agents[self._column]
+        if before != self.cursor or chosen != self.agent:
             self.refresh_line_at(before)
             self.refresh_line_at(self.cursor)
-        if self.size.height > 1:
-            top, height = self.scroll_offset.y, self.size.height - 1
-            if self.cursor < top:
-                self.scroll_to(y=self.cursor, animate=False, immediate=True)
-            elif self.cursor >= top + height:
-                self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
-        if agent != self.agent:
-            self.agent = agent
-            self.post_message(self.Chosen(agent))
+        self._following = follow
+        self._scroll_to_cursor()
+        if chosen != self.agent:
+            self.agent = chosen
+            self.post_message(self.Chosen(chosen))
 
-    def on_click(self, event: events.Click) -> None:
-        line = event.y - 1 + self.scroll_offset.y
-        if event.y < 1 or self.row_at(line) is None:
+    def _scroll_to_cursor(self) -> None:
+        """The heading above the first line of a group comes with it."""
+        if self.size.height <= 1 or not self._following:
             return
-        self.move_to(line)
-        if event.chain == 2:
+        top, height = self.scroll_offset.y, self.size.height - 1
+        first = self.cursor
+        while first > 0 and height > 2 and not isinstance(self._rows[first - 1], Row | Dots):
+            first -= 1
+        if first < top:
+            self.scroll_to(y=first, animate=False, immediate=True)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+
+    # -- mouse ------------------------------------------------------------------------------------
+    def on_click(self, event: events.Click) -> None:
+        left = event.x - self.look.gutter
+        if event.y < 1:
+            self.post_message(self.Sorted(self.columns.sort_at(left)))
+            return
+        index = event.y - 1 + self.scroll_offset.y
+        line = self._rows[index] if index < len(self._rows) else None
+        if isinstance(line, Dots):
+            column = event.x - INDENT
+            if 0 <= column < len(line.agents):
+                self._column = column
+                self._go(index)
+        elif isinstance(line, Row):
+            self._click_row(event, index, line, left)
+
+    def _click_row(self, event: events.Click, index: int, row: Row, left: int) -> None:
+        self._go(index)
+        if left < 0:
+            self.post_message(self.Pointed("mark", row.agent))
+        elif left == draw.fold_cell(row):
+            self.post_message(self.Pointed("fold", row.agent))
+        elif event.chain == 2:
             self.post_message(self.Opened())
 
     def on_focus(self) -> None:
@@ -177,8 +305,13 @@ class FleetList(LineView):
         self.refresh_line_at(self.cursor)
 
     def on_resize(self) -> None:
+        self.post_message(self.Resized())  # lines of dots are as long as there is room
         # Before the next refresh the scroll range is still that of the old size.
-        self.call_after_refresh(lambda: self._settle(self.cursor))
+        self.call_after_refresh(self._take_size)
+
+    def _take_size(self) -> None:
+        self._height = self.size.height
+        self._scroll_to_cursor()
 
     # -- painting ---------------------------------------------------------------------------------
     def refresh_line_at(self, index: int) -> None:
@@ -191,100 +324,37 @@ class FleetList(LineView):
 
     @property
     def columns(self) -> Columns:
-        return Columns.fit(self.across, self._wanted)
+        return Columns.fit(self.across - bool(self._marked), self._wanted)
+
+    @property
+    def look(self) -> Look:
+        colours: Mapping[Tone, str] = self.colours
+        return Look(self._glyphs, colours, self.columns, self._listing, self._now, bool(self._marked))
 
     def ground(self, index: int) -> Style:
-        if index != self.cursor:
+        if index != self.cursor or isinstance(self._rows[index], Dots):
             return Style()
-        return Style(bgcolor=cursor_ground(self.app.current_theme.dark, self.has_focus))
+        return Style(bgcolor=cursor_ground(self.app.current_theme, self.has_focus))
 
     def _head(self) -> Strip:
-        columns, quiet = self.columns, Style(color=self.colours[Tone.QUIET])
-        cells = [
-            (columns.name, "agent"),
-            (columns.phase, "phase"),
-            (columns.seen, " seen"),
-            (columns.tries, "  ×"),
-        ]
-        line = " " + " ".join(set_cell_size(word, size) for size, word in cells if size)
-        if columns.bar:
-            line += " " + set_cell_size("progress" if columns.bar > PERCENT else "   %", columns.bar)
-        line += " message" if columns.message else ""
-        base = self.rich_style + quiet
+        line, base = draw.head_line(self.look), self.rich_style + Style(color=self.colours[Tone.QUIET])
         return Strip([Segment(line, base)], cell_len(line)).crop_extend(0, self.across, base)
 
     def draw(self, index: int) -> Text:
-        row, columns, colours = self._rows[index], self.columns, self.colours
-        text = Text().append(self._glyphs.cursor if index == self.cursor else " ", colours[Tone.BUSY])
-        text.append_text(_fit(self._titled(row), columns.name))
-        if columns.phase:
-            text.append(" ").append_text(self._phase(row))
-        if columns.seen:
-            old = row.seen is not None and self._now - row.seen >= 30
-            told = self._ages[index] = self._age(row)
-            text.append(f" {told:>5}", colours[Tone.LIMIT if old and not row.stale else Tone.QUIET])
-        if columns.tries:
-            text.append(f"  ×{row.tries}".ljust(5) if row.tries else "     ", colours[Tone.TEXT])
-        if columns.bar:
-            text.append(" ").append_text(self._progress(row, columns.bar))
-        if columns.message:
-            text.append(" " + _cut(row.message, columns.message), colours[Tone.QUIET])
-        if row.stale:
-            text.stylize(Style(dim=True))
-        return text
-
-    def _titled(self, row: Row) -> Text:
-        """Tree guides, fold mark, glyph and title, and for a folded parent what is below it."""
-        colours, (blank, passing, branch, last) = self.colours, self._glyphs.guides
-        rails = "".join(passing if on else blank for on in row.rails[:-1])
-        rails += (branch if row.rails[-1] else last) if row.rails else ""
-        leaf, opened, closed = self._glyphs.fold
-        text = Text().append(rails, colours[Tone.QUIET])
-        text.append(
-            (closed if row.folded else opened) if row.parent else leaf if row.rails else " ",
-            colours[Tone.QUIET],
-        )
-        look = LOOKS[row.phase]
-        tone = Tone.TRON if row.affected else look.tone
-        text.append(" " + self._glyphs.phase(row.phase) + " ", Style(color=colours[tone], bold=True))
-        text.append(row.title, Style(color=colours[Tone.TEXT], bold=row.affected or look.rank >= 4))
-        if row.folded:
-            text.append(f" +{row.hidden}", colours[Tone.QUIET])
-            for phase, count in row.below[:3]:
-                text.append(
-                    f" {self._glyphs.phase(phase)}{count}", Style(color=colours[LOOKS[phase].tone], bold=True)
-                )
-        return text
-
-    def _phase(self, row: Row) -> Text:
-        word = set_cell_size(row.phase.value, PHASE_CELLS)
-        if row.affected:
-            return Text().append(
-                f" {row.phase.value} ".ljust(PHASE_CELLS),
-                Style(color=TRON_INK, bgcolor=TRON_ORANGE, bold=True),
-            )
-        look = LOOKS[row.phase]
-        return Text().append(word, Style(color=self.colours[look.tone], bold=look.rank >= 4))
-
-    def _progress(self, row: Row, width: int) -> Text:
-        if row.percent is None:
-            return Text(" " * width)
-        if width <= PERCENT:
-            return Text(f"{row.percent:>3}%", self.colours[Tone.QUIET])
-        full, empty = self._glyphs.cells
-        lit = round(row.percent * 4 / 100)
-        text = Text().append(full * lit, self.colours[Tone.BUSY])
-        text.append(empty * (4 - lit), self.colours[Tone.QUIET])
-        return text.append(f" {row.percent:>3}%"[: width - 4], self.colours[Tone.QUIET])
+        line, look, here = self._rows[index], self.look, index == self.cursor
+        if isinstance(line, Row):
+            marked = line.agent in self._marked
+            self._ages[index] = draw.seen(line, self._now)
+            lit = self._lit[index] if self._lit else 0
+            return draw.gutter(look, here, marked).append_text(draw.row_line(line, look, lit, marked))
+        if isinstance(line, Dots):
+            text = draw.gutter(look, here, marked=False)
+            return text.append_text(draw.dots_line(line, look, self.agent if here else None, self._marked))
+        told = draw.heading_line(line, look) if isinstance(line, Heading) else draw.note_line(line, look)
+        return Text(" ").append_text(told)
 
 
-def _cut(line: str, width: int) -> str:
-    return line if cell_len(line) <= width else set_cell_size(line, max(0, width - 1)) + "…"
-
-
-def _fit(text: Text, width: int) -> Text:
-    """Exactly `width` cells."""
-    if text.cell_len > width:
-        text.truncate(width, overflow="ellipsis")
-    text.pad_right(width - text.cell_len)
-    return text
+def _agents_in(line: Line) -> tuple[str, ...]:
+    if isinstance(line, Row):
+        return (line.agent,)
+    return line.agents if isinstance(line, Dots) else ()

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from ..themes import palette
 from ..tones import Tone
 from ..viewmodel import changed
+from .painted import PlainLines
 
 
 class LineView(ScrollView, inherit_bindings=False):
@@ -27,6 +28,9 @@ class LineView(ScrollView, inherit_bindings=False):
         self._keys: Sequence[object] = ()
         self._wide = 0
         self._follow = follow
+        self._styles_cache = PlainLines(self._prepare)
+        self._base, self._room, self._none = Style(), 0, Strip([])
+        """The style of the widget, the cells across and a line without anything, as of the last paint."""
 
     # -- for subclasses ---------------------------------------------------------------------------
     def draw(self, index: int) -> Text:
@@ -39,7 +43,7 @@ class LineView(ScrollView, inherit_bindings=False):
 
     def show(self, keys: Sequence[object], wide: int = 0) -> None:
         """Take new lines; `keys` are compared to find what differs, `wide` is the widest in cells."""
-        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
+        at_end = self.scroll_offset.y >= self.max_scroll_y
         change = changed(self._keys, keys)
         self._keys = keys
         if change.resized or wide != self._wide:
@@ -54,11 +58,12 @@ class LineView(ScrollView, inherit_bindings=False):
     def measure(self, size: Size) -> None:
         """Take on another size of what can be scrolled, and paint anew. To set `virtual_size` would have the
         whole screen laid out again, which only the coming and going of a scroll bar is worth."""
+        rows = max(self.virtual_size.height, size.height) - self.scroll_offset.y
         # Pyright takes what stands in the class for a Size, which it is in an object only.
         self.set_reactive(Widget.virtual_size, size)  # pyright: ignore[reportArgumentType]
         self._refresh_scrollbars()
         self._scroll_update(size)
-        self.refresh()
+        self.refresh(Region(0, 0, self.size.width, min(self.size.height, max(0, rows))))
 
     # -- painting ---------------------------------------------------------------------------------
     @property
@@ -80,10 +85,15 @@ class LineView(ScrollView, inherit_bindings=False):
         left, top = self.scroll_offset
         return self.strip_of(top + y, left, top + y)
 
+    def _prepare(self) -> None:
+        """Once before a paint, for it takes longer than a line: what all lines have in common."""
+        self._base, self._room = self.rich_style, self.across
+        self._none = Strip.blank(self._room, self._base)
+
     def strip_of(self, index: int, left: int, offset: int) -> Strip:
-        width = self.across
+        width = self._room
         if not 0 <= index < len(self._keys):
-            return Strip.blank(width, self.rich_style)
+            return self._none
         text = self.draw(index)
         text.end = ""
         text.no_wrap = True
@@ -91,7 +101,7 @@ class LineView(ScrollView, inherit_bindings=False):
         if selection is not None and (span := selection.get_span(index)) is not None:
             start, end = span
             text.stylize(Style(reverse=True), start, len(text) if end == -1 else end)
-        base = self.rich_style + self.ground(index)
+        base = self._base + self.ground(index)
         segments = [
             Segment(s.text, base + s.style if s.style else base) for s in text.render(self.app.console)
         ]

@@ -6,11 +6,14 @@ import re
 from collections.abc import Sequence
 
 from rich.text import Text
+from textual.geometry import Region
 from textual.strip import Strip
 
 from ..looks import clean
-from ..tones import Tone
-from .lines import LineView
+from .reading import ReadView
+from .still import StillView
+
+__all__ = ["PaneView", "StillView", "settle", "tame"]
 
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 _ANY_ESCAPE = re.compile(
@@ -19,6 +22,8 @@ _ANY_ESCAPE = re.compile(
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
+WINDOW = 6
+"""Lines by which a place in a pane is known again."""
 _CARRIED = 16
 """At most this many colour changes are carried from line to line; tmux never needs more."""
 
@@ -46,13 +51,24 @@ def settle(lines: Sequence[str]) -> list[str]:
     return settled
 
 
-class PaneView(LineView):
-    """Follows the bottom of the pane, as a terminal does, until one scrolls up."""
+def moved_up(before: Sequence[object], after: Sequence[object], top: int) -> int:
+    """By how many lines what stood from line `top` on stands higher up now: of a pane only the newest lines
+    are kept. 0 also where it is there no more."""
+    window = list(before[top : top + WINDOW])
+    for gone in range(top + 1 if window else 0):
+        if list(after[top - gone : top - gone + len(window)]) == window:
+            return gone
+    return 0
+
+
+class PaneView(ReadView):
+    """Follows the bottom of the pane, as a terminal does, until one scrolls up: then what is read stays where
+    it is while the agent prints on."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, follow=True)
         self.agent: str | None = None
-        self._blank, self._empty = True, Strip([])
+        self._blank = True
         self._decoded: dict[str, Text] = {}
 
     def take(self, agent: str | None, lines: Sequence[str], fault: str = "") -> None:
@@ -66,34 +82,22 @@ class PaneView(LineView):
         known = self._decoded
         self._decoded = {line: known.get(line) or Text.from_ansi(line) for line in dict.fromkeys(settled)}
         wide = max((text.cell_len for text in self._decoded.values()), default=0)
+        top, at_end = self.scroll_offset.y, self.scroll_offset.y >= self.max_scroll_y
+        gone = 0 if at_end else moved_up(self._keys, settled, top)
         self.show(settled, wide)
+        if gone:
+            self.scroll_to(y=max(0, top - gone), animate=False, immediate=True)
 
     def turn_to(self, agent: str | None) -> None:
         """Another agent's pane is wanted: what is shown is not its, and goes at once."""
         self.agent, self._blank = agent, True
-        self._empty = Strip.blank(self.size.width, self.rich_style)
-        self.refresh()
+        self.refresh(Region(0, 0, self.size.width, max(0, min(self.size.height, len(self._keys)))))
 
     def render_line(self, y: int) -> Strip:
-        return self._empty if self._blank else super().render_line(y)
+        return self._none if self._blank else super().render_line(y)
 
     def draw(self, index: int) -> Text:
-        return self._decoded[str(self._keys[index])].copy()
+        return self.marked(self._decoded[str(self._keys[index])].copy(), index)
 
-
-class StillView(LineView):
-    """A list of ready-made lines that changes now and then: the timeline, the explanation."""
-
-    def put(self, lines: Sequence[tuple[tuple[str, Tone], ...]]) -> None:
-        """Each line is a row of (text, tone) pieces."""
-        wide = max((sum(len(piece) for piece, _ in line) for line in lines), default=0)
-        self.show(tuple(lines), wide)
-
-    def draw(self, index: int) -> Text:
-        colours = self.colours
-        text = Text()
-        pieces = self._keys[index]
-        if isinstance(pieces, tuple):
-            for piece, tone in pieces:
-                text.append(piece, colours[tone])
-        return text
+    def plain(self, index: int) -> str:
+        return self._decoded[str(self._keys[index])].plain

@@ -1,0 +1,163 @@
+"""The settings in one widget: key, value, where it comes from; the selection stays with its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+
+from ..looks import Glyphs, clean
+from ..settings import Row, shown
+from ..themes import cursor_ground
+from ..tones import Tone
+from ..viewmodel import changed
+from .lines import LineView
+
+DEFAULT_FROM = 80
+"""Cells from which on a line says the default, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingColumns:
+    """Cells of each column; 0 leaves it out. The last one has what is left."""
+
+    key: int
+    value: int
+    default: int
+    origin: int
+
+    @classmethod
+    def fit(cls, width: int, widest: int) -> SettingColumns:
+        """`widest`: the cells of the longest key in sight."""
+        key = min(widest + 2, max(16, width // 2 - 5))
+        if width < DEFAULT_FROM:
+            return cls(key, max(8, width - key - 21), 0, 19)
+        left = width - key - 25
+        return cls(key, max(12, left // 2), max(8, left - left // 2), 24)
+
+
+class SettingsList(LineView):
+    """The line above is the column head and does not scroll."""
+
+    can_focus = True
+
+    class Chosen(Message):
+        """The selection moved."""
+
+    class Opened(Message):
+        """The selected line was clicked twice."""
+
+    def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._glyphs = glyphs
+        self._rows: tuple[Row, ...] = ()
+        self._widest = 0
+        self.cursor = 0
+        self.key = ""
+
+    @property
+    def row(self) -> Row | None:
+        return self._rows[self.cursor] if 0 <= self.cursor < len(self._rows) else None
+
+    def put(self, rows: tuple[Row, ...]) -> None:
+        """Show new rows; the selection follows its key."""
+        change = changed(self._rows, rows)
+        self._rows = self._keys = rows
+        self._widest = max((cell_len(row.setting.key) for row in rows), default=0)
+        if change.resized:
+            self.measure(self.virtual_size.with_height(len(rows) + 1).with_width(0))
+        for index in change.lines:
+            self.refresh_line_at(index)
+        keys = [row.setting.key for row in rows]
+        self.move_to(keys.index(self.key) if self.key in keys else self.cursor)
+
+    def move_to(self, index: int) -> None:
+        before, self.cursor = self.cursor, max(0, min(index, len(self._rows) - 1))
+        self.refresh_line_at(before)
+        self.refresh_line_at(self.cursor)
+        self._scroll_to_cursor()
+        row = self.row
+        if row is not None and row.setting.key != self.key:
+            self.key = row.setting.key
+            self.post_message(self.Chosen())
+
+    def step(self, by: int) -> None:
+        self.move_to(self.cursor + by)
+
+    def page(self, by: int) -> None:
+        self.step(by * max(1, self.size.height - 2))
+
+    def _scroll_to_cursor(self) -> None:
+        top, height = self.scroll_offset.y, self.size.height - 1
+        if height < 1:
+            return
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y - 1 + self.scroll_offset.y
+        if event.y < 1 or index >= len(self._rows):
+            return
+        self.move_to(index)
+        if event.chain == 2:
+            self.post_message(self.Opened())
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._scroll_to_cursor)
+
+    # -- painting ---------------------------------------------------------------------------------
+    def refresh_line_at(self, index: int) -> None:
+        super().refresh_line_at(index + 1 if index >= self.scroll_offset.y else -1)
+
+    def render_line(self, y: int) -> Strip:
+        if y == 0:
+            return self._head()
+        return self.strip_of(self.scroll_offset.y + y - 1, 0, self.scroll_offset.y + y - 1)
+
+    def ground(self, index: int) -> Style:
+        if index != self.cursor:
+            return Style()
+        return Style(bgcolor=cursor_ground(self.app.current_theme, self.has_focus))
+
+    @property
+    def columns(self) -> SettingColumns:
+        return SettingColumns.fit(self.across, self._widest)
+
+    def _head(self) -> Strip:
+        columns = self.columns
+        line = " " + set_cell_size("KEY", columns.key) + set_cell_size("VALUE", columns.value)
+        if columns.default:
+            line += set_cell_size("DEFAULT", columns.default)
+        line += "FROM"
+        base = self.rich_style + Style(color=self.colours[Tone.QUIET])
+        return Strip([Segment(line, base)], cell_len(line)).crop_extend(0, self.across, base)
+
+    def draw(self, index: int) -> Text:
+        row, columns, colours = self._rows[index], self.columns, self.colours
+        here = index == self.cursor
+        text = Text(self._glyphs.cursor if here else " ", colours[Tone.BUSY])
+        key = Style(color=colours[Tone.QUIET if row.off else Tone.TEXT], bold=row.own)
+        text.append(_cell(row.setting.key, columns.key), key)
+        tone = Tone.BUSY if row.own else Tone.TEXT if row.origin != "default" else Tone.QUIET
+        text.append(
+            _cell(clean(shown(row.value), 200), columns.value), Style(color=colours[tone], bold=row.own)
+        )
+        if columns.default:
+            text.append(_cell(shown(row.setting.default), columns.default), colours[Tone.QUIET])
+        return text.append(clean(row.origin, 40), colours[Tone.TEXT if row.own else Tone.QUIET])
+
+
+def _cell(words: str, cells: int) -> str:
+    """The words in their column, cut with an ellipsis, a gap behind them."""
+    room = max(1, cells - 1)
+    if cell_len(words) > room:
+        words = set_cell_size(words, room - 1) + "…"
+    return set_cell_size(words, cells)
