@@ -13,7 +13,7 @@ from ..ports import Clock
 from ..timestamps import to_iso
 from .engine import Engine
 
-OLDEST = 8.0
+OLDEST = 10.0
 """Seconds by which what is shown may lag behind when every agent is at work."""
 FEWEST, MOST = 20, 200
 """Rows in one round: a row costs the daemon about 50 us."""

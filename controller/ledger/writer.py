@@ -47,7 +47,7 @@ from .queries import EVENT_COLUMNS, event_of
 from .reader import LedgerReader
 from .rows import Prepared, run
 from .schema import PROJECTIONS
-from .sql import statements, store_beat
+from .sql import Beats, statements
 
 __all__ = ["LedgerCorrupt", "LedgerError", "LedgerFull", "LedgerReader", "LedgerTooNew", "LedgerUnavailable",
            "SqliteLedger"]  # fmt: skip
@@ -78,6 +78,7 @@ class SqliteLedger:
         self._conn: Connection | None = conn
         self._serial = serial_of(conn)
         self._beats: dict[str, dict[str, object]] = {}
+        self._live = Beats(self.run_id)
         self._beats_lock = threading.Lock()
         self._unwritten = ""
         self.reader = LedgerReader(path)
@@ -107,7 +108,7 @@ class SqliteLedger:
         return asyncio.wrap_future(self.submit(rows))
 
     def beat(self, beats: Mapping[str, Mapping[str, object]]) -> None:
-        """Show the newest live values of agents (keys: sql.store_beat). Lossy; the last one wins."""
+        """Show the newest live values of agents (keys: sql.Beats). Lossy; the last one wins."""
         with self._beats_lock:
             self._beats.update({agent: dict(values) for agent, values in beats.items()})
         self._writer.soon()
@@ -249,12 +250,13 @@ class SqliteLedger:
             try:
                 conn.execute("BEGIN IMMEDIATE")
                 for agent, values in beats.items():
-                    run(conn, store_beat(agent, values, self.parents.get(agent), self.run_id))
+                    run(conn, self._live.store(agent, values, self.parents.get(agent)))
                 conn.execute("COMMIT")
             finally:
                 roll_back(conn)
                 conn.execute("PRAGMA synchronous = FULL")
         except (Fault, LedgerError, ValueError, TypeError) as exc:
+            self._live.forget()
             if str(exc) != self._unwritten:
                 log.warning("ledger %s: live values are not written: %s", self.path, exc)
             self._unwritten = str(exc)

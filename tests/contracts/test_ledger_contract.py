@@ -21,6 +21,7 @@ from hhmrs.controller.ledger.errors import (
     LedgerUnavailable,
 )
 from hhmrs.controller.ledger.file import set_aside
+from hhmrs.controller.ledger.sql import Beats
 from hhmrs.controller.ledger.writer import LedgerReader, SqliteLedger
 from hhmrs.controller.ports import Row
 from hhmrs.healing.agent import Happening
@@ -239,6 +240,24 @@ def test_beats_are_shown_newest_first_and_are_no_events(ledger: SqliteLedger, re
     assert status["last_heartbeat_timestamp"] == "2026-11-21T10:00:19.000Z"
     assert status["progress_pct"] == pytest.approx(95.0)
     assert reader.events() == []
+
+
+def test_a_status_row_that_says_what_it_said_is_left_alone_for_a_while(
+    ledger: SqliteLedger, reader: LedgerReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(output: float, progress: float) -> str:
+        ledger.beat({"code": {"output": output, "progress": progress, "status": "working"}})
+        until(lambda: reader.beats().get("code", {}).get("output") == output)
+        (status,) = reader.rows("heartbeat_status")
+        assert status["progress_pct"] == pytest.approx(progress * 100)
+        return str(status["updated_at"])
+
+    first = told(T0, 0.1)
+    assert told(T0 + 1, 0.1) == first, "only what does not stand in it has changed"
+    changed = told(T0 + 2, 0.2)
+    assert changed > first
+    monkeypatch.setattr(Beats, "AGAIN", 0.0)
+    assert told(T0 + 3, 0.2) > changed, "it is written again in the end"
 
 
 def test_beats_that_wait_are_written_at_close_and_nonsense_does_no_harm(path: Path) -> None:
