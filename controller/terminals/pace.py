@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 LOOKS = 60.0
 """Close looks per second, all tmux servers together, while few panes speak: as good as no bound."""
-LOOKS_BUSY = 20.0
+LOOKS_BUSY = 16.0
 """The same while many do. A look costs about a millisecond, most of it for what its lines mean."""
 FEW = 60
 """Panes that speak up to which all may be looked at each second."""

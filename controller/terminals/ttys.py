@@ -22,8 +22,8 @@ from ..inotify import IN_DELETE_SELF, IN_MODIFY, IN_ONESHOT, IN_Q_OVERFLOW, Inot
 
 QUICKEST = 0.2
 """Seconds after which a terminal that spoke is listened to again, as long as few speak."""
-REARMS = 200.0
-"""Terminals listened to anew per second at most: about 0.4 % of a core."""
+REARMS = 160.0
+"""Terminals listened to anew per second at most: about 0.3 % of a core."""
 MANY = 500
 """With more that speak each is heard less often: what it says is told every few seconds only (looking.py)."""
 CALM = 1.5
