@@ -19,7 +19,15 @@ from hhmrs.config.paths import StateDir
 from hhmrs.controller.ledger.writer import LedgerReader
 from hhmrs.controller.terminals.sockets import socket_folder, sockets_on_disk
 
-SPARED = ("TMUX", "TMUX_PANE", "PYTHONPATH", "PYTHONHOME", "HHMRS_INBOX", "NOTIFY_SOCKET")
+SPARED = (
+    "PYTHONDONTWRITEBYTECODE",  # who installs it has the bytecode beside it
+    "TMUX",
+    "TMUX_PANE",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "HHMRS_INBOX",
+    "NOTIFY_SOCKET",
+)
 
 
 @contextmanager

@@ -4,7 +4,9 @@
 
 Both read the same ledger of so many agents, which a stand-in for the daemon writes: `CHANGES` agents change
 in a second, one of ten with an event. `paint_ms`: from the start of the program until the first agents stand
-there; `key_ms`: from a key that moves the selection until its new line was painted, while that goes on;
+there, `own_ms` until the screen itself has painted over the early frame, `fresh_ms`: the first at the first
+start ever by this fleet file, which must be read first. `key_ms`: from a key that moves the selection until
+its new line was painted, while that goes on;
 `cpu`: percent of one core meanwhile with nobody at the keys, `cpu_keys` with about six keys a second; `idle`:
 when nothing changes and no key is pressed; `rss`: MiB.
 No tmux server runs: the live pane of the selected agent is not part of it. Prints one JSON document.
@@ -50,6 +52,8 @@ AGE = 7200.0
 """Seconds since the fleet was started, and since anything happened in it before the measurement."""
 WARM = 3.0
 """Seconds from the first paint until anything is measured."""
+OWN = b"attempt 1"
+"""Stands in the head of the selected agent, which no early frame has."""
 SEED = 5
 PROFILE = """fleet: bench
 profiles:
@@ -128,11 +132,13 @@ def measure(house: StandIn, argv: list[str], sign: bytes, seconds: float) -> dic
     """`sign`: what stands before the name of the selected agent, as a pattern."""
     environment = {k: v for k, v in os.environ.items() if k not in SPARED}
     environment |= {"HOME": str(house.place), "HHMRS_STATE_DIR": str(house.place / "state")}
+    fresh = _first_start(house, argv, environment, sign)
     program = Pressed(argv, environment, SIZE)
     try:
         first = program.wait_for(sign, house.agents[0].encode(), 60.0)
         if first is None:
             raise SystemExit(f"{argv} shows no agents")
+        own = program.wait_for(b"", OWN, 3.0)
         time.sleep(WARM)
         idle = program.cpu(seconds)
         with house.changing():
@@ -143,6 +149,8 @@ def measure(house: StandIn, argv: list[str], sign: bytes, seconds: float) -> dic
             cpu_keys = (program.used() - used) / (time.perf_counter() - began) * 100
         return {
             "paint_ms": round(first * 1000),
+            "own_ms": round((own or first) * 1000),
+            "fresh_ms": round(fresh * 1000),
             "key_ms": spread([wait for wait in waits if wait is not None]),
             "keys": len(waits),
             "missed": waits.count(None),
@@ -151,6 +159,19 @@ def measure(house: StandIn, argv: list[str], sign: bytes, seconds: float) -> dic
             "idle": round(idle, 2),
             "rss": round(program.memory(), 1),
         }
+    finally:
+        program.close()
+
+
+def _first_start(house: StandIn, argv: list[str], environment: dict[str, str], sign: bytes) -> float:
+    """Seconds to the first paint of the first start by this fleet file."""
+    program = Pressed(argv, environment, SIZE)
+    try:
+        first = program.wait_for(sign, house.agents[0].encode(), 60.0)
+        if first is None:
+            raise SystemExit(f"{argv} shows no agents")
+        program.wait_for(b"", OWN, 5.0)
+        return first
     finally:
         program.close()
 

@@ -79,18 +79,6 @@ def edit(text: str, path: Path, value: Value | None, loader: Loader = FASTEST) -
     return after
 
 
-def value_at(text: str, path: Path) -> Node | None:
-    """The node at `path`, or None where nothing is written there or the text is no YAML."""
-    node, flaws = read_nodes(text)
-    if flaws:
-        return None
-    for key in path:
-        if not isinstance(node, Mapping) or key not in node.entries:
-            return None
-        node = node.entries[key][1]
-    return node
-
-
 def as_written(value: Value) -> str:
     """How a value is spelled in YAML: plain where that is safe, else in double quotes; a list between []."""
     if isinstance(value, tuple):

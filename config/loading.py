@@ -14,6 +14,7 @@ from .files import as_text, read_bytes
 from .fleet import AgentSpec, FleetSpec, Policy, Profile
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, read_nodes
+from .paths import find_fleet_file
 from .policies import Merged, check_bounds, defaults, policy_hint, read_patch
 from .problems import ConfigError, Problem, inert
 from .profile_fields import PROFILE_NAME, as_profile, merged, read_profile
@@ -23,17 +24,7 @@ from .workspaces import WorkspaceError, WorkspaceMoved, resolve_workspace
 
 __all__ = ["ConfigError", "Problem", "find_fleet_file", "load_fleet", "read_fleet"]
 
-FILE_NAME = "hhmrs.yaml"
 FLEET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-
-
-def find_fleet_file(start: Path) -> Path | None:
-    """The `hhmrs.yaml` in `start` or the nearest folder above it."""
-    start = start.absolute()
-    for folder in (start, *start.parents):
-        if (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
-    return None
 
 
 def load_fleet(path: Path, *, moved: list[Problem] | None = None) -> FleetSpec:

@@ -11,8 +11,20 @@ OPERATOR = "_operator"
 """The inbox of what persons order; no agent can have this id."""
 
 
+FILE_NAME = "hhmrs.yaml"
+
+
 class StateDirError(Exception):
     """The state directory cannot be used; the message says why and what to do."""
+
+
+def find_fleet_file(start: Path) -> Path | None:
+    """The `hhmrs.yaml` in `start` or the nearest folder above it."""
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
 
 
 def state_root() -> Path:
@@ -89,6 +101,11 @@ class StateDir:
     @property
     def lock(self) -> Path:
         return self.path / "daemon.lock"
+
+    @property
+    def roster(self) -> Path:
+        """Who is in the fleet file, for a first frame that cannot wait until that is read."""
+        return self.path / "roster.json"
 
     @property
     def means(self) -> Path:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from ..config.fleet import AgentSpec, Seat
-from ..healing.agent import AgentState, Happening
-from ..healing.evidence import Evidence
-from .means import Means
+if TYPE_CHECKING:  # names alone: a look at the ledger needs `Event`, and none of what they are made of
+    from ..config.fleet import AgentSpec, Seat
+    from ..healing.agent import AgentState, Happening
+    from ..healing.evidence import Evidence
+    from .means import Means
 
-Emit = Callable[[Evidence], None]
+Emit: TypeAlias = "Callable[[Evidence], None]"
 """Puts one evidence on the engine's queue. May be called from any thread."""
 
 

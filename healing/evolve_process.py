@@ -19,7 +19,18 @@ from .judge import life, progress, traced
 from .repeats import hashed, learn
 from .replacing import replace
 from .seats import in_force, seat_of
-from .transitions import ERRANDS, Change, anew, answer, close_task, end_attempt, enter, event, open_incident
+from .transitions import (
+    ERRANDS,
+    Change,
+    anew,
+    answer,
+    close_task,
+    end_attempt,
+    enter,
+    event,
+    open_incident,
+    settled_phase,
+)
 
 
 def started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
@@ -73,7 +84,8 @@ def started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
         done = end_attempt(s, ev.at, ok=True, why=f"started as pid {ev.pid}")
         if s.phase in HELD:
             return change.then(done)
-        return change.then(done).then(enter(done.state, Phase.STARTING, ev.at))
+        # Whose life is its process alone is up with it; anybody else shows first that it lives.
+        return change.then(done).then(enter(done.state, settled_phase(done.state), ev.at))
     due = ev.at + spec.policy.verify_within
     verifying = replace(recovery, stage=Stage.VERIFYING, issued=True, began=ev.at, due=due, briefing=None)
     seen = replace(s, recovery=verifying, before_unknown=None)

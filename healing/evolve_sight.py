@@ -28,7 +28,8 @@ def typed(s: AgentState, ev: e.Typed, spec: AgentSpec) -> Change:
     s = replace(s, typed=texts, typed_at=ev.at)
     if s.phase is not Phase.WAITING or not ev.answers:
         return Change(s)
-    s = replace(s, says="" if s.says == "awaiting_approval" else s.says)
+    if s.says == "awaiting_approval":
+        s = replace(s, says="", message="")  # its question is answered, and no longer what it has to say
     if s.screen == "waiting":
         return Change(s)  # answered is what its screen does not ask any more
     return answered(s, ev.at, spec.policy.verify_within, "answered")

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.command import Provider
+from textual.driver import Driver
 from textual.pilot import Pilot
 
 from .document import Fleet
+from .early import EarlyScreen, fitting_glyphs
+from .early_driver import EarlyDriver
 from .face import Face
 from .feed import Source
 from .looks import Glyphs
@@ -23,18 +26,27 @@ from .screens.fleet import FleetScreen
 from .themes import HHMRS_DARK
 from .widgets.pane import PaneView
 
-PLAIN_FONTS = ("linux", "vt100", "vt220")
-"""Terminals whose fonts have hardly more than letters."""
+EARLY_STANDS = 2.0
+"""Seconds after which the early frame goes, whether or not there is a look at the fleet to take its place."""
 
 
 class HhmrsApp(Face):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = Face.COMMANDS | {FleetCommands}
 
-    def __init__(self, source: Source, glyphs: Glyphs, theme: str | None = None) -> None:
-        super().__init__(glyphs, theme)
+    def __init__(
+        self,
+        source: Source,
+        glyphs: Glyphs,
+        theme: str | None = None,
+        driver: type[Driver] | None = None,
+    ) -> None:
+        super().__init__(glyphs, theme, driver)
         self.fleet_screen = FleetScreen(source, glyphs)
 
     def on_mount(self) -> None:
+        if isinstance(self._driver, EarlyDriver):
+            self.fleet_screen.when_seen = self._driver.release
+            self.set_timer(EARLY_STANDS, self._driver.release)
         _ = self.push_screen(self.fleet_screen)
 
     def on_calling(self, message: Calling) -> None:
@@ -49,9 +61,20 @@ class HhmrsApp(Face):
         self.fleet_screen.feed.slow(False)
 
 
-def run_app(source: Source, *, glyphs: Glyphs | None = None, theme: str | None = None) -> int:
-    """Run the screen until it is left; the exit code. Says afterwards what goes on without it."""
-    app = HhmrsApp(source, glyphs or fitting_glyphs(), theme)
+def run_app(
+    source: Source,
+    *,
+    glyphs: Glyphs | None = None,
+    theme: str | None = None,
+    early: EarlyScreen | None = None,
+) -> int:
+    """Run the screen until it is left; the exit code. Says afterwards what goes on without it. `early`: the
+    frame that stands on the terminal already."""
+    if early is not None and not early.shown:
+        early.close()
+    EarlyDriver.early = early
+    driver = EarlyDriver if early is not None and early.shown else None
+    app = HhmrsApp(source, glyphs or fitting_glyphs(), theme, driver)
     gc.freeze()  # what is loaded by now stays: nobody need look whether it is garbage
     gc.enable()
     code = app.run()
@@ -66,13 +89,6 @@ def farewell(fleet: Fleet) -> str:
         kept = f"The daemon of {fleet.name} and {live} agent{'s' if live != 1 else ''} keep running"
         return f"The screen is closed. {kept}; `hhmrs down` ends the daemon."
     return f"The screen is closed. No daemon of {fleet.name} is running; {live} agents were last seen alive."
-
-
-def fitting_glyphs() -> Glyphs:
-    """ASCII signs when the person asks for them (HHMRS_ASCII=1) or others cannot be shown."""
-    asked = os.environ.get("HHMRS_ASCII", "") not in ("", "0") or os.environ.get("TERM") in PLAIN_FONTS
-    coding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    return Glyphs(plain=asked or not coding.startswith("utf"))
 
 
 def export_svg(

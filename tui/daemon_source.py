@@ -37,7 +37,7 @@ NEWEST = 400
 """Events of the fleet that a snapshot holds: enough for the bar and for the answers to orders."""
 OF_ONE = 300
 """Events of the selected agent."""
-AGAIN = 0.2
+AGAIN = 0.25
 """Seconds within which the fleet is not looked at anew because a person chose another agent."""
 HISTORY = 500
 """Lines of a pane above what it shows now."""

@@ -127,7 +127,7 @@ def moment(stamp: object) -> float | None:
         return None
     try:
         return datetime.fromisoformat(stamp).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -7,11 +7,16 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.segment import Segment
 from textual import events
 from textual.app import App, SystemCommand
+from textual.color import Color
+from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
 
+from .inert import in_ascii
 from .looks import Glyphs, clean
 from .remembered import Memory
 from .screens.small import SmallScreen, is_small
@@ -31,15 +36,25 @@ def _told_of_colours() -> Generator[None]:
             del os.environ["COLORTERM"]
 
 
+class AsciiLetters(LineFilter):
+    """For a terminal that is told nothing but ASCII: a letter it cannot be sent would come as an escape of
+    several cells, and shift all behind it."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002  # Textual's own signature
+        return [Segment(in_ascii(text), style, control) for text, style, control in segments]
+
+
 class Face(App[int]):
     TITLE = "hhmrs"
     CSS_PATH = Path(__file__).with_name("hhmrs.tcss")
 
-    def __init__(self, glyphs: Glyphs, theme: str | None = None) -> None:
+    def __init__(self, glyphs: Glyphs, theme: str | None = None, driver: type[Driver] | None = None) -> None:
         """`theme`: that of TEXTUAL_THEME, then the remembered one, then the dark one stand in for None."""
         with _told_of_colours():
-            super().__init__()
+            super().__init__(driver_class=driver)
         self.glyphs = glyphs
+        if glyphs.ascii_only:
+            self._filters.append(AsciiLetters())
         self._memory = Memory()
         # Only themes whose contrast is known are offered.
         for name in set(self.available_themes) - {one.name for one in THEMES}:
@@ -74,6 +89,16 @@ class Face(App[int]):
             _ = self.push_screen(SmallScreen())
         elif covered and not is_small(event.size):
             _ = self.pop_screen()
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Nobody took the key. What is typed into a line comes here only if it was sent to where one was
+        before: keys that come together are handed out before the first of them has opened the line."""
+        event.prevent_default()  # Textual's own, which does the first half of this
+        if await self._check_bindings(event.key):
+            return
+        line = self.focused
+        if line is not None and line.check_consume_key(event.key, event.character):
+            line.post_message(events.Key(event.key, event.character))
 
     async def action_exit(self) -> None:
         """Leave at once."""

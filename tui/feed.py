@@ -27,12 +27,16 @@ if TYPE_CHECKING:  # what it names is loaded when a view needs it
 EVERY = 0.25
 """Seconds between two looks: four a second is what a person can follow, also over ssh."""
 EVERY_UNFOCUSED = 0.5
+HURRIED = 0.2
+"""The least of it, also while a person goes from agent to agent with a key held down."""
 CLOCK = 1.0
 """Seconds between two snapshots of a fleet about which nothing is written: ages are told in seconds."""
 PANE_EVERY = 0.2
 """Seconds between two looks at a pane that changes: each is a process of tmux's."""
 PANE_STILL = 4.0
 """The same at a pane that does not change. The daemon sees its output meanwhile: that is a reason to look."""
+PATIENCE = 1.0
+"""Seconds that leaving waits for looks that hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +161,17 @@ class Beat:
         else:
             self._go.set()
 
-    def stop(self) -> None:
-        """Ask it to end; a look that hangs in tmux cannot keep the program from leaving."""
+    def end(self) -> None:
+        """Ask it to end, and do not wait for it."""
         self._stop.set()
         self._go.set()
         self._wake.set()
+
+    def stop(self, within: float = PATIENCE) -> None:
+        """End it; a look that hangs in tmux keeps nobody from leaving for more than `within` seconds."""
+        self.end()
         if self._thread.is_alive():
-            self._thread.join(timeout=1.0)
+            self._thread.join(timeout=max(0.0, within))
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -175,7 +183,7 @@ class Beat:
             self._look()
             spent = time.monotonic() - began
             # A wake may shorten the rest, but a slow look (many agents, a busy disk) never takes a core.
-            least = max(min(0.1, self.every), 2 * spent)
+            least = max(min(HURRIED, self.every), 2 * spent)
             self._wake.wait(max(least, self.every - spent))
             if (rest := began + spent + least - time.monotonic()) > 0:
                 self._stop.wait(rest)
@@ -214,8 +222,13 @@ class Feed:
             beat.start()
 
     def stop(self) -> None:
-        for beat in (self._fleet, self._pane, *self._joined):
-            beat.stop()
+        """All are asked before any is waited for, and what hangs is waited for once and not once each."""
+        beats = (self._fleet, self._pane, *self._joined)
+        for beat in beats:
+            beat.end()
+        last = time.monotonic() + PATIENCE
+        for beat in beats:
+            beat.stop(last - time.monotonic())
 
     def focus(self, agent: str | None) -> None:
         """Whose timeline and explanation the snapshots shall hold."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-
-from textual.binding import Binding
+from typing import TYPE_CHECKING
 
 from .keys import dialogs, fleet, incidents, numbers, replay, settings, welcome
 from .keys.key import GROUPS, Key, spell
+
+if TYPE_CHECKING:
+    from textual.binding import Binding
 
 PLACES: dict[str, tuple[str, tuple[Key, ...]]] = {
     "fleet": ("The fleet", fleet.KEYS),
@@ -28,6 +30,11 @@ PLACES: dict[str, tuple[str, tuple[Key, ...]]] = {
     "edit": ("Writing a note or a handoff", dialogs.EDIT),
     "answer": ("Answering a question", dialogs.ANSWER),
     "outcomes": ("What came of the orders", dialogs.OUTCOMES),
+    "typing": ("A line of your own", dialogs.TYPING),
+    "folder": ("Where a checkpoint's files go", dialogs.FOLDER),
+    "export": ("Where a page is written", dialogs.EXPORT),
+    "help": ("The help", dialogs.HELP),
+    "small": ("A terminal without room", dialogs.SMALL),
 }
 """Name of a screen -> how it is called for a person, and its rows."""
 KEYS: tuple[Key, ...] = tuple(key for _, keys in PLACES.values() for key in keys)
@@ -52,8 +59,18 @@ AVOID = frozenset(
 
 def bindings(place: str = "fleet") -> list[Binding]:
     """One Textual binding per key of that screen with the table's id, so that a user's keymap can move it."""
+    from textual.binding import Binding  # the table itself is read before Textual is loaded
+
     return [
-        Binding(",".join(key.keys), key.action, key.label, id=key.id, show=False, tooltip=key.about)
+        Binding(
+            ",".join(key.keys),
+            key.action,
+            key.label,
+            id=key.id,
+            show=False,
+            tooltip=key.about,
+            priority=key.first,
+        )
         for key in PLACES[place][1]
         if key.id != "app.palette"
     ]

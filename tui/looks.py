@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
 from ..healing.agent import Phase
+from .inert import inert
 from .tones import Tone
 
 
@@ -43,6 +43,8 @@ class Glyphs:
     """Every sign the screen draws. `plain` is for terminals and fonts without Unicode."""
 
     plain: bool = False
+    ascii_only: bool = False
+    """Nothing else can be sent to the terminal, whoever wrote it."""
 
     def phase(self, phase: Phase) -> str:
         look = LOOKS[phase]
@@ -77,23 +79,15 @@ class Glyphs:
         return ("#", ".") if self.plain else ("▰", "▱")
 
 
-# Bidirectional controls can make a line read differently from what it is; zero-width ones hide in it.
-_TRICKS = frozenset(
-    "\u061c\u200b\u200c\u200d\u200e\u200f\u2060\ufeff" + "".join(map(chr, range(0x202A, 0x202F)))
-)
-_ISOLATES = frozenset(map(chr, range(0x2066, 0x206A)))
+_PLAIN = str.maketrans({"\t": " ", "\n": " ", "\r": " ", "\x1b": None})
 
 
 def clean(text: object, limit: int = 400, *, keep_indent: bool = False) -> str:
     """One inert line of at most `limit` characters: no controls, no escapes, no direction tricks."""
     source = str(text)[: limit * 4]
-    kept = [
-        " " if ch in "\t\n\r" else ch
-        for ch in _ESCAPE.sub("", source)
-        if ch in "\t\n\r"
-        or not (unicodedata.category(ch) in ("Cc", "Cs") or ch in _TRICKS or ch in _ISOLATES)
-    ]
-    line = "".join(kept).rstrip() if keep_indent else "".join(kept).strip()
+    if not (source.isascii() and source.isprintable()):
+        source = inert(_ESCAPE.sub("", source).translate(_PLAIN))
+    line = source.rstrip() if keep_indent else source.strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -103,12 +97,16 @@ _ESCAPE = re.compile(
 
 
 def age(seconds: float | None) -> str:
-    """At most four cells: `7s 12m 3h 4d`; `-` when there is none."""
+    """At most four cells: `7s 12m 3h 4d`; `-` when there is none. A unit goes on to where two of the next
+    (of days five) are whole, so that no step back is seen: `119s`, then `2m`."""
     if seconds is None:
         return "-"
-    whole = max(0, int(seconds))
-    if whole < 100:
+    try:
+        whole = max(0, int(seconds))
+    except (ValueError, OverflowError):  # of a damaged ledger: no number of seconds at all
+        return "-"
+    if whole < 2 * 60:
         return f"{whole}s"
-    if whole < 100 * 60:
+    if whole < 2 * 3600:
         return f"{whole // 60}m"
-    return f"{whole // 3600}h" if whole < 100 * 3600 else f"{whole // 86400}d"
+    return f"{whole // 3600}h" if whole < 5 * 86400 else f"{min(999, whole // 86400)}d"

@@ -117,7 +117,7 @@ def _steps(order: str, touched: Sequence[Agent], spec: FleetSpec | None) -> tupl
         return ()
     named = [clean(agent.title, 40) for agent in touched]
     more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-    lines = [f"{len(named)}: {', '.join(named[:SHOWN])}{more}"]
+    lines = [f"{len(named)} agent{'s' * (len(named) > 1)}: {', '.join(named[:SHOWN])}{more}"]
     pids = sum(agent.pid is not None for agent in touched)
     if order in RESTARTING or order == "stop":
         graces = [one.policy.kill_grace for a in touched if (one := _spec(spec, a.id)) is not None]
@@ -149,7 +149,7 @@ def _none(left: Sequence[str]) -> str:
 
 
 def summary(order: str, results: Sequence[tuple[str, bool | None, str]]) -> str:
-    """One line for all: `restart of 5: 4 done, 1 failed (tester-01: why)`. `results`: who, ok (None: no
+    """One line for all: `restart: 4 done, 1 failed (tester-01: why)`. `results`: who, ok (None: no
     answer in time), the daemon's words."""
     done = sum(ok is True for _, ok, _ in results)
     failed = [f"{who}: {said}" for who, ok, said in results if ok is False]
@@ -159,4 +159,4 @@ def summary(order: str, results: Sequence[tuple[str, bool | None, str]]) -> str:
         parts.append(f"{len(failed)} failed ({clean('; '.join(failed), 200)})")
     if silent:
         parts.append(f"{len(silent)} not answered yet ({clean(', '.join(silent), 100)})")
-    return f"{order} of {len(results)}: " + ", ".join(parts)
+    return f"{order}: " + ", ".join(parts)

@@ -63,11 +63,6 @@ class Plan:
         return self.takes_note and not self.agents
 
 
-def turn(order: str, agent: Agent | None) -> str:
-    """The pause key unpauses a paused agent."""
-    return "unpause" if order == "pause" and agent is not None and agent.phase is Phase.PAUSED else order
-
-
 def why_not(
     order: str,
     agent: Agent | None,

@@ -59,7 +59,9 @@ def _notices(seen: Snapshot, starting: float | None, waited: float) -> Iterator[
     for flaw in seen.flaws[:1]:
         more = f" (and {len(seen.flaws) - 1} more: `hhmrs check`)" if len(seen.flaws) > 1 else ""
         rest = "the last good one stays in force" if seen.spec is not None else "the screen knows less for it"
-        yield Notice("FLEET FILE", f"{flaw}{more}; {rest}", Tone.LIMIT)
+        place, colon, what = flaw.partition(": ")
+        named = place.rpartition("/")[2]  # its folder would take the room of what is wrong in it
+        yield Notice("FLEET FILE", f"{named}{colon}{what}{more}; {rest}", Tone.LIMIT)
 
 
 def start_why_not(seen: Snapshot) -> str | None:

@@ -8,40 +8,39 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
+from .colours import (
+    CONTRAST_GROUND,
+    DARK,
+    DARK_GROUND,
+    FACES,
+    LIGHT,
+    LIGHT_GROUND,
+    TRON_FADED,
+    TRON_INK,
+    TRON_ORANGE,
+    TRON_PULSE,
+    palette,
+)
 from .tones import Tone
 
-TRON_ORANGE = "#ff6c00"
-"""The ground of the bar and of the mark on an agent. As a colour of text each ground needs its own."""
-TRON_PULSE = "#ffc08a"
-TRON_INK = "#000000"
-TRON_FADED = "#cf9366"
-"""The bar's ground in its last seconds."""
-
-DARK: dict[Tone, str] = {
-    Tone.TEXT: "#dce3ea",
-    Tone.QUIET: "#a0abb7",
-    Tone.GOOD: "#7ee787",
-    Tone.BUSY: "#79c0ff",
-    Tone.ASK: "#d2a8ff",
-    Tone.LIMIT: "#f2cc60",
-    Tone.HOLD: "#56d4dd",
-    Tone.SICK: "#ffa8b4",
-    Tone.BAD: "#ff8080",
-    Tone.TRON: "#ff8c33",
-}
-LIGHT: dict[Tone, str] = {
-    Tone.TEXT: "#1f2328",
-    Tone.QUIET: "#525a63",
-    Tone.GOOD: "#0f5c27",
-    Tone.BUSY: "#0550ae",
-    Tone.ASK: "#6030b0",
-    Tone.LIMIT: "#5a5000",
-    Tone.HOLD: "#07575f",
-    Tone.SICK: "#8f1237",
-    Tone.BAD: "#b0000f",
-    Tone.TRON: "#a63c00",
-}
-DARK_GROUND, LIGHT_GROUND, CONTRAST_GROUND = "#0d1117", "#ffffff", "#000000"
+__all__ = [
+    "CONTRAST_GROUND",
+    "DARK",
+    "DARK_GROUND",
+    "EXTRA_VARIABLES",
+    "HHMRS_CONTRAST",
+    "HHMRS_DARK",
+    "HHMRS_LIGHT",
+    "LIGHT",
+    "LIGHT_GROUND",
+    "THEMES",
+    "TRON_FADED",
+    "TRON_INK",
+    "TRON_ORANGE",
+    "TRON_PULSE",
+    "cursor_ground",
+    "palette",
+]
 
 HHMRS_DARK = Theme(
     name="hhmrs-dark",
@@ -54,14 +53,14 @@ HHMRS_DARK = Theme(
     foreground=DARK[Tone.TEXT],
     background=DARK_GROUND,
     surface="#11161d",
-    panel="#1b222c",
+    panel=FACES["hhmrs-dark"].panel,
     dark=True,
     variables={
-        "line": "#3a4554",
+        "line": FACES["hhmrs-dark"].line,
         "quiet": DARK[Tone.QUIET],
         "tron": TRON_ORANGE,
         "banner": "#5c1a1f",
-        "cursor": "#1c3350",
+        "cursor": FACES["hhmrs-dark"].cursor,
         "cursor-calm": "#182230",
     },
 )
@@ -76,14 +75,14 @@ HHMRS_LIGHT = Theme(
     foreground=LIGHT[Tone.TEXT],
     background=LIGHT_GROUND,
     surface="#f6f8fa",
-    panel="#e9eef3",
+    panel=FACES["hhmrs-light"].panel,
     dark=False,
     variables={
-        "line": "#b4bec9",
+        "line": FACES["hhmrs-light"].line,
         "quiet": LIGHT[Tone.QUIET],
         "tron": TRON_ORANGE,
         "banner": "#ffd9d9",
-        "cursor": "#d8ecff",
+        "cursor": FACES["hhmrs-light"].cursor,
         "cursor-calm": "#eaf0f6",
     },
 )
@@ -98,14 +97,14 @@ HHMRS_CONTRAST = Theme(
     foreground="#ffffff",
     background=CONTRAST_GROUND,
     surface=CONTRAST_GROUND,
-    panel="#101010",
+    panel=FACES["hhmrs-contrast"].panel,
     dark=True,
     variables={
-        "line": "#c9d1d9",
+        "line": FACES["hhmrs-contrast"].line,
         "quiet": DARK[Tone.QUIET],
         "tron": TRON_ORANGE,
         "banner": "#3a0008",
-        "cursor": "#0b1c33",
+        "cursor": FACES["hhmrs-contrast"].cursor,
         "cursor-calm": "#141414",
     },
 )
@@ -113,11 +112,6 @@ THEMES = (HHMRS_DARK, HHMRS_LIGHT, HHMRS_CONTRAST)
 
 EXTRA_VARIABLES: dict[str, str] = dict(HHMRS_DARK.variables)
 """What our stylesheet needs beside Textual's own variables."""
-
-
-def palette(dark: bool) -> dict[Tone, str]:
-    """Hex colour of each tone for a dark or a light theme."""
-    return DARK if dark else LIGHT
 
 
 def cursor_ground(theme: Theme, focused: bool) -> str:

@@ -9,7 +9,7 @@ from .document import Agent, Fleet, Trouble
 from .filtering import Sieve
 from .listing import Listing, Sort, View, arrange, figure
 from .looks import LOOKS
-from .problems import Dots, Heading, Note, problems
+from .problems import Dots, Heading, Need, Note, need_of, problems
 from .rows import Row, Spot, row_of
 from .tree import Rollup, Tree, grow
 
@@ -196,10 +196,11 @@ def settle(lines: Sequence[Line], near: int, step: int = 1) -> int:
 
 
 def next_in_need(fleet: Fleet, after: str | None) -> str | None:
-    """The worst agent, or the next of the same rank after `after`; None when nobody needs a look."""
-    by_id = fleet.by_id
+    """The agent that needs a person most, or the one that comes after `after`; None when nobody needs a look.
+    Who waits for a person goes before who is being healed, as in the list of problems."""
+    by_id, groups = fleet.by_id, list(Need)
     needy = [name for name in grow(fleet).order if LOOKS[by_id[name].phase].rank > 0]
     if not needy:
         return None
-    needy.sort(key=lambda name: -LOOKS[by_id[name].phase].rank)
+    needy.sort(key=lambda name: (groups.index(need_of(by_id[name], fleet)), -LOOKS[by_id[name].phase].rank))
     return needy[(needy.index(after) + 1) % len(needy)] if after in needy else needy[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .app import fitting_glyphs
+from .early import fitting_glyphs
 from .face import Face
 from .introducing import Began
 from .looks import Glyphs

@@ -59,6 +59,10 @@ class WorkFeed:
     def look(self) -> None:
         """One round: everything that is wanted and due."""
         wanted = self._wanted
+        if not wanted:  # who came back from a pane had all beats go on
+            self.beat.hold(True)
+            if self._wanted:  # which may have come just now
+                self.beat.hold(False)
         self._due = {one: at for one, at in self._due.items() if one in wanted}
         for one in wanted:
             began = time.monotonic()

@@ -25,9 +25,13 @@ _SPACES = 4
 def inert(line: str) -> str:
     """As `clean`, with its indentation; most lines are plain, and need no look at each letter."""
     spread = line[: LONGEST * 2].expandtabs(_SPACES)
-    if spread.isprintable():  # no controls, no direction tricks, nothing of no width
+    if spread.isascii() and spread.isprintable():
         return spread[:LONGEST]
     return clean(spread, LONGEST, keep_indent=True)
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
 
 
 def files_page(files: Files, against: Saved | None, now: float, width: int, plain: bool = False) -> Page:
@@ -35,7 +39,7 @@ def files_page(files: Files, against: Saved | None, now: float, width: int, plai
 
     `now`: epoch seconds. Each file can be chosen by its path."""
     shown, since = len(files.newest), _files_of(against)
-    head = f"{files.total} files in {clean(files.workspace, 300)}"
+    head = f"{_files(files.total)} in {clean(files.workspace, 300)}"
     if shown < files.total:
         head += f"; the newest {shown} of them"
     if files.beyond:
@@ -133,7 +137,8 @@ def saved_page(saved: Sequence[Saved], now: float, width: int) -> Page:
 def _saved_head(one: Saved, now: float) -> Line:
     when = "-" if one.at is None else age(now - one.at)
     by = {"supervisor": "by the supervisor", "agent": "by the agent"}.get(one.by, "")
-    facts = [f"{len(one.changed)} files changed" if one.changed else "", f"attempt {one.attempt or '-'}", by]
+    changed = f"{_files(len(one.changed))} changed" if one.changed else ""
+    facts = [changed, f"attempt {one.attempt or '-'}", by]
     state = Tone.GOOD if one.restorable else Tone.LIMIT
     pieces = [
         (f"{one.seq:>4}  ", Tone.BUSY),

@@ -21,9 +21,20 @@ EVENT_COLUMNS = "seq, at, type, agent, parent, incident, data"
 
 
 def event_of(row: Sequence[Any]) -> Event:
-    """The event of a row of EVENT_COLUMNS."""
-    seq, at, kind, agent, parent, incident, data = tuple(row)
-    return Event(seq, at, kind, agent, parent, incident, json.loads(data))
+    """The event of a row of EVENT_COLUMNS. What a damaged or foreign ledger has no words for is left out."""
+    seq, *texts, data = tuple(row)
+    if bytes in map(type, texts):
+        texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in texts]
+    at, kind, agent, parent, incident = texts
+    return Event(seq, at, kind, agent, parent, incident, _said(data))
+
+
+def _said(data: str | bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class LedgerQueries(ABC):
@@ -51,6 +62,14 @@ class LedgerQueries(ABC):
     def agents(self) -> list[dict[str, Any]]:
         """id, parent, phase, profile, model and updated_at of every agent ever recorded."""
         return self._dicts("SELECT id, parent, phase, profile, model, updated_at FROM agents ORDER BY rowid")
+
+    def incident_levels(self, phases: Sequence[str]) -> dict[str, int]:
+        """Agent -> the level of the open incident in its own state, of those in one of these phases."""
+        level = "json_extract(state, '$.incident.level')"
+        still = "json_extract(state, '$.incident.outcome') IS NULL"
+        marks = ", ".join("?" * len(phases))
+        sql = f"SELECT id, {level} FROM agents WHERE phase IN ({marks}) AND {level} IS NOT NULL AND {still}"
+        return {row[0]: int(row[1]) for row in self._rows(sql, phases)}
 
     def events(
         self, since: int = 0, limit: int | None = None, agent: str | None = None, incident: str | None = None

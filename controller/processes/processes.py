@@ -14,7 +14,6 @@ from ..means import Means
 from ..ports import Identity
 from . import cgroups
 from .clis import NO_CLIS
-from .connections import open_to
 from .kinship import Families, Kinship, Marks
 from .measuring import Measure, Meter, rooted, same
 from .process_table import (
@@ -154,6 +153,8 @@ class ProcessTable:
         if not self._on_proc:
             return {}
         trees = {name: self._families[name] for name in ports if name in self._families}
+        from .connections import open_to  # the daemon's business alone: whoever looks who runs needs less
+
         return open_to(trees, ports)
 
     def _read(self, roots: Mapping[str, Identity]) -> dict[int, ProcessRow]:

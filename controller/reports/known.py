@@ -11,13 +11,15 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...healing.agent import AgentState, Phase, Returning, Trace
 from ...healing.codec import load_state
 from ...healing.replacing import replace
-from ..ledger.writer import LedgerReader
 from ..timestamps import to_iso
+
+if TYPE_CHECKING:
+    from ..ledger.reader import LedgerReader
 
 T = TypeVar("T")
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...config.fleet import FleetSpec
-from ...healing.agent import AgentState
-from ...healing.detect import judge
-from ...healing.explain import rule_words
 from ..timestamps import to_iso
+
+if TYPE_CHECKING:
+    from ...config.fleet import FleetSpec
+    from ...healing.agent import AgentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +135,6 @@ class FleetView:
     spec: FleetSpec | None = None
     """The fleet file, with what a person set for this daemon; no part of the document."""
 
-    @property
-    def open_incidents(self) -> tuple[IncidentView, ...]:
-        return tuple(i for i in self.incidents if i.outcome is None)
-
     def as_json(self) -> dict[str, Any]:
         return {
             "fleet": self.fleet,
@@ -158,6 +154,9 @@ class FleetView:
             for kind, at in agent.trace.items()
         }
         spec, state = self.spec.agents.get(agent.id) if self.spec else None, self.states.get(agent.id)
+        from ...healing.detect import judge  # by which rule is asked by `status` alone
+        from ...healing.explain import rule_words
+
         found = judge(state, spec, self.now) if spec and state else None
         return {
             "evidence": old,

@@ -5,7 +5,6 @@ Nothing here asks tmux or a process; without a daemon it is the last known state
 
 from __future__ import annotations
 
-import math
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +12,16 @@ from typing import Any
 
 from ...config.fleet import AgentSpec, FleetSpec
 from ...config.paths import StateDir
-from ...healing.agent import AgentState, Attempt, Incident, Phase
-from ...healing.asking import open_question
-from ...healing.seats import seat_of
+from ...healing.agent import AgentState, Attempt, Incident
 from ..ledger.lock import Holder, read_holder
-from ..ledger.writer import LedgerReader
+from ..ledger.reader import LedgerReader
 from ..looks import Looks
 from ..timestamps import to_iso
+from .agent_view import ENDED, agent_view, stamp
 from .known import KnownStates
 from .status import AgentView, AttemptView, DaemonView, FleetView, IncidentView
 
-KINDS = ("beat", "output", "file", "transcript", "process", "cpu")
 CLOSED_SHOWN = 20
-_ENDED = frozenset({Phase.DONE, Phase.STOPPED, Phase.EXITED, Phase.ESCALATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,92 +119,15 @@ def _kept(
     # Of states and specs only the very same will do: to compare them costs more than to make a view.
     if before is not None and before[0] is state and before[1] is spec and before[2] == rest:
         return before[3]
-    view = _agent(name, spec, state, row, up, orphan=orphan)
+    view = agent_view(name, spec, state, row, up, orphan=orphan)
     kept[name] = (state, spec, rest, view)
     return view
-
-
-def _agent(
-    name: str,
-    spec: AgentSpec | None,
-    known: AgentState | None,
-    row: Mapping[str, Any],
-    up: bool,
-    *,
-    orphan: bool,
-) -> AgentView:
-    state = known or AgentState(name, phase=Phase.STARTING if up else Phase.UNKNOWN)
-    profile, model = _seat(state, spec, row)
-    task = state.task
-    return AgentView(
-        id=name,
-        parent=spec.parent if spec else row.get("parent"),
-        profile=profile,
-        model=model,
-        phase=state.phase.value,
-        since=_stamp(state.since),
-        attempt=state.attempt,
-        restarts=state.restarts,
-        reassigns=state.reassigns,
-        pid=state.pid if state.alive else None,
-        pane=state.pane,
-        socket=state.socket or None,
-        task=task.id if task else None,
-        progress=_finite(state.progress),
-        message=state.message,
-        cpu_pct=round(_finite(state.cpu_pct) or 0.0, 1),
-        memory_mb=round(_finite(state.memory_mb) or 0.0, 1),
-        trace={kind: getattr(state.trace, kind) for kind in KINDS},
-        incident=state.incident.id if state.incident else None,
-        title=spec.title if spec else name,
-        ready=state.ready,
-        alive=state.alive,
-        attached=state.attached,
-        pane_title=state.title,
-        says=state.says,
-        task_text=task.text if task else None,
-        stage=state.recovery.stage.value if state.recovery else None,
-        next=_next(state),
-        asks=_asks(state),
-        limited_until=_stamp(state.limited_until),
-        bad_letters=state.bad_letters,
-        held_back=tuple({"by": h.by, "why": h.why, "since": _stamp(h.since)} for h in state.held_back),
-        orphan=orphan,
-    )
-
-
-def _seat(state: AgentState, spec: AgentSpec | None, row: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Profile and model it runs on: by the file, else as the book last saw it start."""
-    if spec and spec.seats:
-        seat = seat_of(state, spec)
-        return seat.profile.name, seat.model
-    return row.get("profile"), row.get("model")
-
-
-def _next(state: AgentState) -> dict[str, str | None] | None:
-    recovery = state.recovery
-    if recovery is None:
-        return None
-    return {"strategy": recovery.strategy.value if recovery.strategy else "start", "at": _stamp(recovery.due)}
-
-
-def _asks(state: AgentState) -> dict[str, str | None] | None:
-    asked = open_question(state)
-    return None if asked is None else {"agent": asked.ancestor, "until": _stamp(asked.until)}
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _stamp(at: float | None) -> str | None:
-    return to_iso(at) if at else None
 
 
 def _is_over(book: _Book, name: str) -> bool:
     """Nothing of it runs, and nothing will."""
     state = book.states.get(name)
-    return state is None or (not state.alive and state.phase in _ENDED)
+    return state is None or (not state.alive and state.phase in ENDED)
 
 
 def _incidents(book: _Book, left: set[str]) -> Iterable[IncidentView]:
@@ -225,7 +144,7 @@ def _from_state(agent: str, incident: Incident) -> IncidentView:
     return IncidentView(
         incident.id, agent, to_iso(incident.opened), incident.symptom, incident.cause, incident.detail,
         tuple(_attempt(a) for a in incident.attempts), incident.outcome, incident.level,
-        _stamp(incident.closed),
+        stamp(incident.closed),
     )  # fmt: skip
 
 

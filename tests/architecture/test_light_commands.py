@@ -131,6 +131,23 @@ def test_the_command_line_loads_no_screen(
     assert {name for name in loaded if name.split(".")[0] in {"textual", "rich", "markdown_it"}} == set()
 
 
+def test_the_early_frame_needs_neither_the_screen_nor_the_fleet_file(
+    installed: Installed, tmp_path: Path
+) -> None:
+    """It stands there before the half second that those take to be loaded."""
+    script = (
+        "import sys, hhmrs.tui.cli, hhmrs.tui.commands.run, hhmrs.tui.commands.screen\n"
+        "import hhmrs.tui.early, hhmrs.tui.glimpse, hhmrs.tui.early_frame, hhmrs.tui.remembered\n"
+        "heavy = {'textual', 'asyncio', 'pydantic', 'yaml', 'libtmux', 'watchdog', 'markdown_it'}\n"
+        "ours = {'hhmrs.config.fleet', 'hhmrs.config.loading', 'hhmrs.healing.detect'}\n"
+        "print(sorted(n for n in sys.modules if n.split('.')[0] in heavy or n in ours or 'console' in n))\n"
+    )
+    ran = installed.run(tmp_path, installed.python, "-c", script)
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == "[]"
+
+
 def test_the_daemon_itself_is_free_of_the_screen(installed: Installed, tmp_path: Path) -> None:
     """Every module of the three lower rooms, imported: what the daemon can ever load."""
     script = (

@@ -34,6 +34,16 @@ async def test_before_a_restart_processes_and_handoff_are_shown(scripted: Any) -
         assert scripted.orders == []
 
 
+async def test_what_was_told_before_does_not_cover_the_dialog_that_opens(scripted: Any) -> None:
+    async with hands(scripted, (100, 30)) as h:
+        await h.press("f")
+        await h.until(lambda: "nothing is searched for" in h.shown())
+        await h.press("r")
+        await opened(h, ConfirmScreen)
+        await h.until(lambda: "enter restart   n note   e edit handoff   esc cancel" in h.shown())
+        assert "nothing is searched for" not in h.shown()
+
+
 async def test_when_nothing_can_be_looked_at_the_order_can_still_be_given(scripted: Any) -> None:
     scripted.hands.fault = "no such [red]disk[/]"
     async with hands(scripted, (100, 40)) as h:
@@ -116,10 +126,10 @@ async def test_an_order_goes_to_all_marked_with_one_summary(scripted: Any) -> No
         await h.until(lambda: h.screen.ordering.desk.waiting() == 2)
         for letter, agent in (("letter-1", scripted.orders[0][1]), ("letter-2", scripted.orders[1][1])):
             scripted.happen("operator_outcome", agent, letter=letter, ok=True, message="paused")
-        await h.until(lambda: "pause of 2: 2 done" in h.toasts())
+        await h.until(lambda: "pause: 2 done" in h.toasts())
         await h.press("L")
         await opened(h, OutcomesScreen)
-        assert "pause of 2: 2 done" in h.shown()
+        assert "pause: 2 done" in h.shown()
         assert "programmer-01: pause done: paused" in h.shown()
 
 

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Static
 
 from hhmrs.config.paths import state_root
 from hhmrs.healing.agent import Phase
 from hhmrs.tests.tui.hands import Hands, hands
-from hhmrs.tui.app import HhmrsApp, fitting_glyphs
+from hhmrs.tui.app import HhmrsApp
 from hhmrs.tui.commands.first import problems_of, write_first
+from hhmrs.tui.early import fitting_glyphs
 from hhmrs.tui.feed import Snapshot
 from hhmrs.tui.interventions import ICONS
 from hhmrs.tui.introducing import Began
@@ -106,7 +108,7 @@ async def test_read_only_says_why_and_sends_nothing(scripted: Any, size: Any) ->
 async def test_a_broken_fleet_file_is_told_and_forgotten_when_it_is_mended(scripted: Any) -> None:
     async with hands(scripted) as h:
         scripted.flaws = ("/w/hhmrs.yaml:3:1: unknown key 'bogus'",)
-        await h.until(lambda: "FLEET FILE  /w/hhmrs.yaml:3:1: unknown key 'bogus'" in h.shown())
+        await h.until(lambda: "FLEET FILE  hhmrs.yaml:3:1: unknown key 'bogus'" in h.shown())
         assert "the last good one stays in force" in h.shown()
         scripted.flaws = ()
         await h.until(lambda: "FLEET FILE" not in h.shown())
@@ -437,3 +439,18 @@ async def test_a_broken_file_shows_all_problems_and_goes_on_when_it_is_mended() 
         await front.until(lambda: "The fleet file has 1 problem." in front.shown())
         found[0] = []
         await front.until(lambda: screen.wish == "open")
+
+
+def at_end(h: Any) -> bool:
+    page = h.app.screen.query_one(VerticalScroll)
+    return bool(page.max_scroll_y > 0 and page.scroll_y == page.max_scroll_y)
+
+
+async def test_the_help_goes_to_its_end_and_back(scripted: Any) -> None:
+    async with hands(scripted, (100, 30)) as h:
+        await h.press("question_mark")
+        await h.until(lambda: "wake the agent" in h.shown())
+        await h.press("G")
+        await h.until(lambda: "wake the agent" not in h.shown() and at_end(h))
+        await h.press("g")
+        await h.until(lambda: "wake the agent" in h.shown())

@@ -279,6 +279,14 @@ async def test_a_filter_finds_by_key_and_by_meaning(scripted: Any, file: Path) -
         await h.until(lambda: len(screen(h).table._rows) == len(settings()))
 
 
+async def test_a_filter_stands_first_on_a_key_of_that_name(scripted: Any, file: Path) -> None:
+    async with opened(scripted) as h:
+        await h.press("slash", *"verify")
+        # reassign_timeout_factor, which tells of it in its meaning, is above
+        await h.until(lambda: len(screen(h).table._rows) == 2)
+        await h.until(lambda: screen(h).table.key == "verify_within")
+
+
 async def test_what_is_of_the_fleet_is_off_for_an_agent_with_its_reason(scripted: Any, file: Path) -> None:
     async with opened(scripted) as h:
         await h.press("tab")

@@ -145,6 +145,11 @@ async def test_a_checkpoint_is_brought_back_into_a_folder_that_the_person_names(
         await h.press("b", *"/tmp/back", "enter")
         await h.until(lambda: working.work.restored == [("architect", 8, Path("/tmp/back"))])
         await h.until(lambda: "3 files are in /tmp/back" in h.toasts())
+        await h.press("b")
+        await h.until(lambda: "~/restored-architect-8" in h.shown())
+        await h.press("enter")  # what is offered is taken as it stands
+        offered = ("architect", 8, Path.home() / "restored-architect-8")
+        await h.until(lambda: working.work.restored[1:] == [offered])
 
 
 async def test_why_something_cannot_be_shown_is_said(scripted: Any) -> None:

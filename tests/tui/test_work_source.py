@@ -138,7 +138,7 @@ def test_files_are_brought_back_beside_the_work_and_never_over_anything(at_work:
 
     assert (at_work.root / "back" / "src" / "a.py").read_text() == "one\n"
     assert (at_work.work / "src" / "a.py").read_text() == "two\n"
-    assert told == f"1 files, 4B, of checkpoint {seq} are in {at_work.root / 'back'}"
+    assert told == f"checkpoint {seq} is in {at_work.root / 'back'}: 1 file, 4B"
     for place in (at_work.root / "back", at_work.work, at_work.work / "new", at_work.state.path / "x"):
         with pytest.raises(WorkError):
             at_work.source.restore("worker", seq, place)

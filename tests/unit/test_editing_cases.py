@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hhmrs.config.editing import CannotEdit, Path, Value, as_written, edit, value_at
-from hhmrs.config.nodes import Scalar
+from hhmrs.config.editing import CannotEdit, Path, Value, as_written, edit
+from hhmrs.config.nodes import Mapping, Scalar, read_nodes
 
 FILE = """\
 # top
@@ -141,7 +141,11 @@ def test_what_is_not_written_cannot_be_taken_away() -> None:
 )
 def test_whatever_is_typed_is_one_scalar(typed: str) -> None:
     after = edit(FILE, (*P, "mode"), typed)
-    node = value_at(after, (*P, "mode"))
+    node, flaws = read_nodes(after)
+    assert not flaws
+    for key in (*P, "mode"):
+        assert isinstance(node, Mapping)
+        node = node.entries[key][1]
     assert isinstance(node, Scalar)
     assert node.value == typed
     assert as_written(typed).isprintable()

@@ -124,6 +124,21 @@ def test_keys_that_leave_the_dialog_on_the_screen_did_not_answer_it(desk: Ward) 
     assert desk.phase() is Phase.WORKING
 
 
+def test_a_question_that_was_answered_is_no_longer_what_it_has_to_say(desk: Ward) -> None:
+    desk.tell(e.AskReceived, "which compiler?")
+    assert desk.state.message == "which compiler?"
+    desk.tell(e.Typed, "gcc")
+    assert (desk.phase(), desk.state.message) == (Phase.WORKING, "")
+
+
+def test_who_needs_only_to_be_there_is_up_once_it_is_started(make_spec: MakeSpec) -> None:
+    plain = Ward(make_spec(liveness=("process",), prompt=None))
+    assert plain.phase() is Phase.IDLE
+    assert Ward(make_spec(liveness=("process",))).phase() is Phase.WORKING
+    port = Probe(port=8000)
+    assert Ward(make_spec(liveness=("process",), ready=port)).phase() is Phase.STARTING
+
+
 def test_a_person_who_ordered_a_restart_is_told_that_it_waits_now(desk: Ward) -> None:
     desk.order("restart")
     desk.tell(e.ScreenMatched, "waiting", "log in?", after=2)

@@ -62,7 +62,7 @@ def test_when_nobody_can_take_it_that_is_the_reason() -> None:
 def test_a_restart_of_many_says_how_many_process_trees_end_and_is_grave() -> None:
     made = many("restart", "programmer-01", "programmer-03", "programmer-04")
     assert made.grave
-    assert made.steps[0] == "3: programmer-01, programmer-03, programmer-04"
+    assert made.steps[0] == "3 agents: programmer-01, programmer-03, programmer-04"
     assert made.steps[1].startswith("2 process trees are ended: TERM, 5s, KILL")
 
 
@@ -99,7 +99,7 @@ def test_letters_that_went_together_have_one_summary_and_each_stays_readable() -
     come.append(event(3, "operator_outcome", "dir-docs", letter="l3", ok=True, message="up"))
     (answer,) = desk.answers(come, fleet, NOW)
     assert answer.ok is False
-    assert answer.line == "restart of 3: 2 done, 1 failed (Dir-Code: busy)"
+    assert answer.line == "restart: 2 done, 1 failed (Dir-Code: busy)"
     assert [one.agent for one in answer.done] == ["architect", "dir-docs"]
     assert [one.line for one in desk.outcomes][:2] == [
         "Architect: restart done: up",

@@ -17,6 +17,7 @@ from hhmrs.controller.timestamps import to_iso
 from hhmrs.healing.agent import Happening, Phase
 from hhmrs.tui.commands.parsing import parse
 from hhmrs.tui.commands.refusal import Refusal
+from hhmrs.tui.looks import age
 from hhmrs.tui.player import SPEEDS, Player, fitting_speed
 from hhmrs.tui.sources.recording import PAGE, RecordingError, open_recording
 from hhmrs.tui.sources.retelling import Told
@@ -196,3 +197,45 @@ def test_both_spellings_are_understood(words: list[str]) -> None:
 def test_an_impossible_speed_is_refused(speed: str) -> None:
     with pytest.raises(Refusal):
         parse(["--replay", "x.db", "--speed", speed])
+
+
+ODD_TIMES = ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00", "1e300", "-5", "NaN", "", "10000-01-01T00:00:00Z")
+
+
+def test_absurd_times_neither_stretch_the_recording_nor_hide_what_came_after(tmp_path: Path) -> None:
+    path = write(tmp_path / "ledger.db", phases(100))
+    conn = sqlite3.connect(path)
+    for seq, at in enumerate((*ODD_TIMES, *ODD_TIMES), 20):
+        conn.execute("UPDATE events SET at = ? WHERE seq = ?", (at, seq))
+    conn.execute("UPDATE events SET at = '' WHERE seq = 1")
+    conn.commit()
+    conn.close()
+    with_odd = open_recording(path)
+    assert (with_odd.begin, with_odd.end) == (T0 + 1, T0 + 99)
+    assert with_odd.position(T0 + 60) == 61
+    assert "15 events bear no time that can be" in with_odd.note
+    assert open_recording(write(tmp_path / "sound.db", phases(100))).note == ""
+
+
+def test_one_event_that_says_nothing_readable_hides_no_other(tmp_path: Path) -> None:
+    path = write(tmp_path / "ledger.db", phases(100))
+    conn = sqlite3.connect(path)
+    odd = ("[]", "3", "null", '"x"', "{", "", "[" * 100_000, b"\xff", '{"to": [], "within": 1e400}')
+    for seq, data in enumerate(odd, 10):
+        conn.execute(
+            "UPDATE events SET data = ?, agent = ?, parent = ? WHERE seq = ?", (data, b"\xff", b"a\xfe", seq)
+        )
+    for seq, kind in enumerate(("agent_started", "agent_asked", "agent_decider_asked", "hhmrs_cascade"), 30):
+        conn.execute("UPDATE events SET data = '[1]', type = ? WHERE seq = ?", (kind, seq))
+    asks = json.dumps({"decider": "x", "within": 10**400})
+    conn.execute("UPDATE events SET data = ?, type = 'agent_decider_asked' WHERE seq = 40", (asks,))
+    conn.commit()
+    conn.close()
+    played = open_recording(path)
+    assert len(played) == 100
+    assert "\ufffd" in played.seek(100).agents
+    assert len(played.newest(100, 100)) == 100
+
+
+def test_an_age_that_is_no_number_of_seconds() -> None:
+    assert [age(odd) for odd in (float("nan"), float("inf"), -5.0, 1e300)] == ["-", "-", "0s", "999d"]

@@ -50,7 +50,9 @@ def test_why_it_is_read_only_and_what_is_wrong_with_the_file() -> None:
     seen = replace(DOWN, locked="it belongs to user ann", flaws=(FLAW, "second"), spec=SPEC)
     assert badges(seen) == ["NO DAEMON", "READ ONLY", "FLEET FILE"]
     words = notices(seen)[-1].words
-    assert words == f"{FLAW} (and 1 more: `hhmrs check`); the last good one stays in force"
+    assert words == (
+        "hhmrs.yaml:3:1: unknown key 'bogus' (and 1 more: `hhmrs check`); the last good one stays in force"
+    )
     assert "knows less" in notices(replace(seen, spec=None))[-1].words
 
 

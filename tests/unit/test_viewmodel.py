@@ -11,13 +11,14 @@ from hhmrs.config.fleet import NudgeSteps
 from hhmrs.controller.ports import Event
 from hhmrs.healing.agent import AgentState, Phase
 from hhmrs.healing.nudges import NOTHING
+from hhmrs.tui.bar_lines import turn
 from hhmrs.tui.desk import PATIENCE, Desk, Sent
 from hhmrs.tui.document import Agent, Fleet, Trouble, moment, read_fleet
 from hhmrs.tui.interventions import tell, timeline
 from hhmrs.tui.listing import Listing
 from hhmrs.tui.looks import LOOKS, age, clean
 from hhmrs.tui.prose import timeline_lines
-from hhmrs.tui.recoveries import plan, turn, why_not
+from hhmrs.tui.recoveries import plan, why_not
 from hhmrs.tui.tree import grow
 from hhmrs.tui.viewmodel import Lines, changed, next_in_need, place, rows
 from hhmrs.tui.widgets.pane import settle, tame
@@ -123,6 +124,17 @@ def test_the_worst_comes_first_then_the_next() -> None:
     assert next_in_need(fleet(agent("x")), None) is None
 
 
+def test_who_waits_for_a_person_comes_before_who_is_being_healed() -> None:
+    four = fleet(
+        agent("heals", phase=Phase.RECOVERING), agent("sick", phase=Phase.STALLED),
+        agent("asks", phase=Phase.WAITING), agent("lost", phase=Phase.ESCALATED),
+    )  # fmt: skip
+    order = [next_in_need(four, None)]
+    while len(order) < 4:
+        order.append(next_in_need(four, order[-1]))
+    assert order == ["lost", "asks", "sick", "heals"]
+
+
 def test_a_very_long_chain_of_agents_is_no_trouble() -> None:
     chain = fleet(agent("n0"), *(agent(f"n{i}", f"n{i - 1}") for i in range(1, 3000)))
     assert len(grow(chain).descendants("n0")) == 2999
@@ -180,8 +192,8 @@ def test_every_phase_has_a_look_of_its_own() -> None:
 
 
 def test_ages_are_short() -> None:
-    assert [age(s) for s in (None, -1, 0.4, 99, 100, 5999, 6000, 400_000)] == [
-        "-", "0s", "0s", "99s", "1m", "99m", "1h", "4d",
+    assert [age(s) for s in (None, -1, 0.4, 119, 120, 7199, 7200, 431_999, 432_000, 1e12)] == [
+        "-", "0s", "0s", "119s", "2m", "119m", "2h", "119h", "5d", "999d",
     ]  # fmt: skip
 
 

@@ -89,6 +89,10 @@ class Place:
         )
 
 
+def is_fleet_name(name: str) -> bool:
+    return _FLEET_NAME.fullmatch(name) is not None
+
+
 def find_place(call: Call, forgives: Callable[[Place], bool] = Place.is_known) -> Place:
     """The fleet that `--config`, `--fleet` or the current folder names. Raises Refusal or ConfigError.
 
@@ -125,7 +129,7 @@ def _given(config: str) -> Path:
 
 
 def _found() -> Path:
-    from ...config.loading import find_fleet_file
+    from ...config.paths import find_fleet_file
 
     try:
         here = Path.cwd()

@@ -176,8 +176,9 @@ def show(room: Room) -> int:
     # Textual is a large import that a headless demo does without.
     from ...config.loading import load_fleet
     from ...controller.terminals.servers import FleetTerminals
-    from ..app import HhmrsApp, fitting_glyphs
+    from ..app import HhmrsApp
     from ..daemon_source import DaemonSource
+    from ..early import fitting_glyphs
 
     terminals = FleetTerminals(room.state.fleet, room.state.tmux_conf)
     source = DaemonSource(room.state, load_fleet(room.config), terminals)

@@ -15,7 +15,8 @@ class Key:
     """One thing a key does. `keys` are Textual's names, the first is the one shown.
 
     `order`: the operator's order that it leads to; None when it only changes the view.
-    `bar`: place in the key bar, lower is earlier and survives a narrow screen; None keeps it out."""
+    `bar`: place in the key bar, lower is earlier and survives a narrow screen; None keeps it out.
+    `first`: goes before what the part with the focus does with that key."""
 
     id: str
     keys: tuple[str, ...]
@@ -25,6 +26,7 @@ class Key:
     action: str
     order: str | None = None
     bar: int | None = None
+    first: bool = False
 
     @property
     def shown(self) -> str:

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...healing.agent import Phase
-from ..keymap import in_bar
-from ..listing import View
+from ..bar_lines import bar_keys
 from ..many import pause_or_unpause, subtree
-from ..recoveries import FLEET_WIDE, attach_why_not, turn
+from ..recoveries import FLEET_WIDE, attach_why_not
 from ..standing import start_why_not
 from ..widgets.bars import Offer
 from .attach import attach
 from .outcomes import OutcomesScreen
 from .parts import FleetParts
 
-NEEDS = {
-    Phase.WAITING: "answer",
-    Phase.ESCALATED: "clear",
-    Phase.PAUSED: "unpause",
-    Phase.STOPPED: "start",
-    Phase.DONE: "start",
-}
-"""Phase -> the order that an agent in it waits for."""
 IN_BROWSER = "a browser has no terminal to hand over; `hhmrs attach AGENT` in a terminal has"
 
 
@@ -70,13 +60,7 @@ class Acting(FleetParts):
         attach(self.app, self.source, self.feed, self.selected, watch=bool(watch))
 
     def _offers(self) -> Iterator[Offer]:
-        agent = self.selected
-        for key in in_bar(NEEDS.get(agent.phase) if agent is not None else None):
-            label = key.label
-            if key.order == "pause" and not self.marked:
-                label = turn("pause", self.selected)
-            if key.id == "view.turn" and self.listing.view is View.PROBLEMS:
-                label = View.TREE.value
+        for key, label in bar_keys(self.selected, self.listing, bool(self.marked)):
             yield Offer(key, label, self.off(key.order, key.id))
 
     def off(self, order: str | None, key_id: str = "") -> str | None:

@@ -127,7 +127,7 @@ class Arranging(Looking):
         line = self.query_one("#filter", Input)
         line.can_focus = True
         line.add_class("-open")
-        line.focus()
+        self.set_focus(line)  # at once: keys that came together with this one are for the filter
 
     @on(Input.Changed, "#filter")
     def _filtering(self, event: Input.Changed) -> None:
@@ -141,7 +141,7 @@ class Arranging(Looking):
         line = self.query_one("#filter", Input)
         line.remove_class("-open")
         line.can_focus = False
-        self.agents.focus()
+        self.set_focus(self.agents)
 
     def _leave_filter(self) -> None:
         self.query_one("#filter", Input).value = ""
@@ -157,7 +157,7 @@ class Arranging(Looking):
         elif self.has_class("-focused"):
             self.enlarge()
         elif not self.agents.has_focus:
-            self.agents.focus()
+            self.set_focus(self.agents)
         elif self._marks:
             self._marks = frozenset()
             self.paint()

@@ -81,6 +81,9 @@ class FleetScreen(Moving, Opening, Standing):
         if call := self._alarms.take(self.seen):
             self.post_message(Calling(call))
         self.paint()
+        if (told := self.when_seen) is not None:
+            self.when_seen = None
+            self.call_after_refresh(self.call_after_refresh, told)  # the first one may be the layout's
 
     @on(PaneSeen)
     def _pane_seen(self, message: PaneSeen) -> None:

@@ -7,11 +7,12 @@ from typing import ClassVar
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from ..keymap import bindings
 from ..themes import palette
 from ..tones import Tone
 from .confirm import Buttons
@@ -20,11 +21,12 @@ LONGEST = 1000
 
 
 class FolderScreen(ModalScreen[str | None]):
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("folder"))
 
-    def __init__(self, title: str, seq: int) -> None:
-        """`title`: of the agent, clean."""
+    def __init__(self, agent: str, title: str, seq: int) -> None:
+        """`agent`: its id, of which the folder that is offered has its name; `title`: of the agent, clean."""
         super().__init__()
+        self._agent = agent
         self._title = title
         self._seq = seq
 
@@ -39,7 +41,8 @@ class FolderScreen(ModalScreen[str | None]):
         )
         with Vertical(classes="dialog"):
             yield Static(said, markup=False)
-            yield Input(placeholder="~/restored", max_length=LONGEST, id="folder")
+            # What is offered is selected: enter takes it, the first letter typed replaces it.
+            yield Input(f"~/restored-{self._agent}-{self._seq}", max_length=LONGEST, id="folder")
             yield Buttons(dark, "bring back")
 
     def on_mount(self) -> None:

@@ -9,14 +9,14 @@ from typing import ClassVar
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ...healing.agent import Phase
 from ..interventions import ICONS
-from ..keymap import grouped
+from ..keymap import bindings, grouped
 from ..keys.key import spell
 from ..looks import LOOKS, Glyphs
 from ..themes import palette
@@ -31,13 +31,7 @@ AROUND = 7
 
 
 class HelpScreen(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1,enter", "leave", "back"),
-        Binding("down,j", "scroll(1)"),
-        Binding("up,k", "scroll(-1)"),
-        Binding("pagedown,space", "scroll(10)"),
-        Binding("pageup", "scroll(-10)"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("help"))
 
     def __init__(self, glyphs: Glyphs, reasons: Mapping[str, str], place: str = "fleet") -> None:
         """`reasons`: why a key is off, by the key's id; `place`: whose keys (keymap.PLACES)."""
@@ -103,8 +97,15 @@ class HelpScreen(ModalScreen[None]):
     def action_leave(self) -> None:
         _ = self.dismiss(None)
 
-    def action_scroll(self, lines: int) -> None:
+    def action_scroll_by(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_scroll_edge(self, side: int) -> None:
+        page = self.query_one(VerticalScroll)
+        if side < 0:
+            page.scroll_home(animate=False)
+        else:
+            page.scroll_end(animate=False)
 
 
 WITHOUT_AGENTS = frozenset({"welcome", "broken"})

@@ -113,15 +113,20 @@ class IncidentsScreen(PastScreen):
     def action_edge(self, side: int) -> None:
         self.incidents.move_to(0 if side < 0 else len(self.rows))
 
+    def _chosen(self) -> IncidentRow | None:
+        if self.incidents.row is None:
+            self.app.notify("no incident is selected", severity="warning", markup=False)
+        return self.incidents.row
+
     def action_open(self) -> None:
-        if (row := self.incidents.row) is not None:
+        if (row := self._chosen()) is not None:
             _ = self.app.push_screen(PostMortemScreen(self.past, row.id, row.agent))
 
     def on_incident_list_opened(self) -> None:
         self.action_open()
 
     def action_agent(self) -> None:
-        if (row := self.incidents.row) is not None:
+        if (row := self._chosen()) is not None:
             self.goto(row.agent)
 
     def action_numbers(self) -> None:
@@ -131,7 +136,7 @@ class IncidentsScreen(PastScreen):
 
     def action_only(self, column: str) -> None:
         """Only the incidents that share this with the selected one; again: all of them."""
-        row = self.incidents.row
+        row = self.incidents.row if self.needle else self._chosen()
         word = "" if row is None else (row.cause if column == "cause" else row.agent)
         self._search("" if word == self.needle else word)
 
@@ -140,7 +145,7 @@ class IncidentsScreen(PastScreen):
         line.value = self.needle
         line.can_focus = True
         line.add_class("-open")
-        line.focus()
+        self.set_focus(line)
 
     @on(Input.Changed, "#filter")
     def _filtering(self, event: Input.Changed) -> None:
@@ -159,7 +164,7 @@ class IncidentsScreen(PastScreen):
         line = self.query_one("#filter", Input)
         line.remove_class("-open")
         line.can_focus = False
-        self.incidents.focus()
+        self.set_focus(self.incidents)
 
     def action_leave(self) -> None:
         if self.query_one("#filter", Input).has_class("-open") or self.needle:

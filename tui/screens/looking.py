@@ -33,7 +33,7 @@ class Looking(Searching):
         self.tab = name
         self.query_one("#views", ContentSwitcher).current = name
         if in_view:
-            self.view.focus()
+            self.set_focus(self.view, scroll_visible=False)
         self._look_where_one_looks()
         self._paint_found()
         self.paint()
@@ -43,10 +43,10 @@ class Looking(Searching):
 
     def action_panel(self) -> None:
         if self._in_tree and self.query_one("#agent").display:
-            self.view.focus()
+            self.set_focus(self.view, scroll_visible=False)
         else:
             self.remove_class("-focused")
-            self.agents.focus()
+            self.set_focus(self.agents)
 
     def action_enlarge(self) -> None:
         if not self._chose():
@@ -57,7 +57,7 @@ class Looking(Searching):
         if self.selected is None:
             return
         self.toggle_class("-focused")
-        (self.view if self.has_class("-focused") else self.agents).focus()
+        self.set_focus(self.view if self.has_class("-focused") else self.agents, scroll_visible=False)
         self.call_after_refresh(self._look_where_one_looks)
         self.paint()
 
@@ -83,10 +83,16 @@ class Looking(Searching):
 
     def action_hush(self) -> None:
         line = self.query_one(TronBar).now
-        if line is not None:
-            self.ordering.dismissed(self._dismissed)
-            self._dismissed = Dismissal(line.seq, self._dismissed.incidents | line.incidents)
-            self.paint()
+        if line is None:
+            self.app.notify("the orange bar shows nothing that could be dismissed", markup=False)
+            return
+        self._remember_dismissal(self._dismissed)
+        self._dismissed = Dismissal(line.seq, self._dismissed.incidents | line.incidents)
+        self.paint()
+
+    def _remember_dismissal(self, before: Dismissal) -> None:
+        """So that it can be taken back."""
+        self.ordering.dismissed(before)
 
     # -- painting ---------------------------------------------------------------------------------
     def _paint_tab(self, now: float) -> None:

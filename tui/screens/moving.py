@@ -57,6 +57,8 @@ class Moving(Arranging):
         agent = next_in_need(self.fleet, self.agents.agent)
         if agent is None:
             self.app.notify("nobody needs you", markup=False)
+        elif agent == self.agents.agent:
+            self.app.notify("nobody else needs you", markup=False)
         else:
             self.reveal(agent)
 

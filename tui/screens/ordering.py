@@ -14,6 +14,7 @@ from textual.notifications import SeverityLevel
 
 from ...config.fleet import AgentSpec
 from ...healing.agent import AgentState
+from ..bar_lines import turn
 from ..desk import Answer, Desk, Sent
 from ..document import Agent
 from ..feed import Snapshot, Source
@@ -22,7 +23,7 @@ from ..looks import clean
 from ..many import plan_many
 from ..previews import looks_at
 from ..questions import open_letter, question
-from ..recoveries import FLEET_WIDE, Choice, Plan, answer_why_not, plan, seat_why_not, turn, why_not
+from ..recoveries import FLEET_WIDE, Choice, Plan, answer_why_not, plan, seat_why_not, why_not
 from ..undoing import Deed, Undo, Undoing
 from .answer import AnswerScreen
 from .confirm import ConfirmScreen, Look

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.screen import Screen
 
 from ..alarms import Alarms
@@ -15,6 +17,7 @@ from ..viewmodel import Lines
 from ..widgets.fleet_list import FleetList
 from ..widgets.reading import ReadView
 from .ordering import Ordering
+from .toasts import put_away
 
 
 class FleetParts(Screen[None]):
@@ -36,6 +39,11 @@ class FleetParts(Screen[None]):
         self._lines = Lines()
         self._in_order: tuple[frozenset[str], Tree, tuple[str, ...]] = (self._marks, self._lines.tree, ())
         self._alarms = Alarms()
+        self.when_seen: Callable[[], None] | None = None
+        """Called once, when the first look at the fleet has been painted."""
+
+    def on_screen_suspend(self) -> None:
+        put_away(self)
 
     def paint(self) -> None:
         """Bring every part up to the last snapshot; each paints only what differs."""

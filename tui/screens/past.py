@@ -27,6 +27,7 @@ from ..widgets.lines import LineView
 from ..widgets.pane import StillView
 from .help import HelpScreen
 from .saving import SaveScreen
+from .toasts import put_away
 
 EVERY = 5.0
 """Seconds between two looks; one that finds nothing new costs a number."""
@@ -96,6 +97,9 @@ class PastScreen(Screen[None]):
         yield HeadLine(self.glyphs, id="past-head")
         yield from self.body()
         yield KeyBar(self.glyphs, id="keys")
+
+    def on_screen_suspend(self) -> None:
+        put_away(self)
 
     def on_mount(self) -> None:
         self.view.can_focus = True

@@ -162,11 +162,8 @@ class ReplayScreen(Moving):
         tabs = ReplayHead.TABS
         self.action_tab(tabs[(tabs.index(self.tab) + by) % len(tabs)])
 
-    def action_hush(self) -> None:
-        line = self.query_one(TronBar).now
-        if line is not None:
-            self._dismissed = Dismissal(line.seq, self._dismissed.incidents | line.incidents)
-            self.paint()
+    def _remember_dismissal(self, before: Dismissal) -> None:
+        """Nothing can be taken back in a replay: one goes back in it."""
 
     def action_refuse_order(self) -> None:
         self.app.notify(NO_ORDERS, severity="warning", markup=False)

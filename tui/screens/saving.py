@@ -9,13 +9,14 @@ from typing import ClassVar
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from ..exporting import FORMS, ExportError, FileThere, Printout, export
+from ..keymap import bindings
 from ..looks import clean
 from ..themes import palette
 from ..tones import Tone
@@ -33,10 +34,7 @@ class Written(Message):
 
 
 class SaveScreen(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "cancel"),
-        Binding("tab", "form", "Markdown or SVG", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("export"))
 
     def __init__(self, page: Printout, folder: Path | None = None) -> None:
         """`folder`: where the file is proposed to lie; else the current one."""

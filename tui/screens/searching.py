@@ -43,7 +43,7 @@ class Searching(Working):
             line.value = self.view.needle
         line.add_class("-open")
         line.can_focus = True
-        line.focus()
+        self.set_focus(line)
 
     @on(Input.Changed, "#search")
     def _searching(self, event: Input.Changed) -> None:
@@ -58,7 +58,7 @@ class Searching(Working):
         line = self.query_one("#search", Input)
         line.remove_class("-open")
         line.can_focus = False
-        self.view.focus()
+        self.set_focus(self.view, scroll_visible=False)
 
     def _leave_search(self) -> bool:
         """Whether there was anything to leave."""

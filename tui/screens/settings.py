@@ -29,6 +29,7 @@ from ..widgets.pane import StillView
 from ..widgets.settings_list import SettingsList
 from .changing import PreviewScreen, ValueScreen
 from .help import HelpScreen
+from .toasts import put_away
 
 T = TypeVar("T")
 LOOK_EVERY = 2.0
@@ -87,6 +88,9 @@ class SettingsScreen(Screen[None]):
         yield StillView(id="about")
         yield Input(placeholder="filter: part of a key or of what it means", id="filter")
         yield KeyBar(self.glyphs, id="keys")
+
+    def on_screen_suspend(self) -> None:
+        put_away(self)
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).can_focus = False
@@ -311,12 +315,13 @@ class SettingsScreen(Screen[None]):
         line = self.query_one("#filter", Input)
         line.can_focus = True
         line.add_class("-open")
-        line.focus()
+        self.set_focus(line)
 
     @on(Input.Changed, "#filter")
     def _filtering(self, event: Input.Changed) -> None:
         self._needle = clean(event.value, 80)
         self.paint()
+        self.table.to_name(self._needle)
 
     @on(Input.Submitted, "#filter")
     def _filtered(self) -> None:

@@ -7,13 +7,15 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-LEAST = Size(40, 10)
-"""Below this a dialog cannot be read; down to 60x20 nothing is lost."""
+from ..bar_lines import LEAST_CELLS
+from ..keymap import bindings
+
+LEAST = Size(*LEAST_CELLS)
 
 
 def is_small(size: Size) -> bool:
@@ -30,7 +32,7 @@ def sentence(size: Size) -> str:
 class SmallScreen(ModalScreen[None]):
     """Goes by itself when there is room; what was open below it is as it was."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "app.exit", "leave")]
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("small"))
 
     def compose(self) -> ComposeResult:
         yield Static(Text(sentence(self.app.size)), id="small", markup=False)

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from ..keymap import bindings
 from ..looks import clean
 from ..recoveries import Choice, Plan
 from .confirm import Buttons, told
@@ -22,7 +23,7 @@ LONGEST = 4000
 class TypingScreen(ModalScreen[Choice | None]):
     """`make` gives the plan for a text; the preview is that plan, so what one sees is what is sent."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("typing"))
 
     def __init__(self, make: Callable[[str], Plan]) -> None:
         super().__init__()

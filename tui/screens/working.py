@@ -110,7 +110,7 @@ class Working(FleetParts):
             told = f"checkpoint {one.seq} has no files to bring back: {clean(one.standing, 60)}"
             self.app.notify(told, severity="warning", markup=False)
         else:
-            ask = FolderScreen(agent.title, one.seq)
+            ask = FolderScreen(agent.id, agent.title, one.seq)
             _ = self.app.push_screen(ask, partial(self._restore, agent.id, one.seq))
 
     def _chosen_checkpoint(self) -> Saved | None:

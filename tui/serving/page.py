@@ -35,9 +35,10 @@ def main(words: list[str]) -> int:
 
 
 def _show(place: Place) -> int:
-    from ..app import HhmrsApp, fitting_glyphs
+    from ..app import HhmrsApp
     from ..commands.panes import terminals_of
     from ..daemon_source import DaemonSource
+    from ..early import fitting_glyphs
 
     app = HhmrsApp(DaemonSource(place.state, place.need_spec(), terminals_of(place)), fitting_glyphs())
     _ = app.run()

@@ -4,6 +4,7 @@ Only this index is held in memory; the events themselves are read again where th
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -20,6 +21,10 @@ PAGE = 2_000
 """Events read at once, and between two frames: a seek tells at most so many anew."""
 MARKS = frozenset({"agent_incident", "hhmrs_failure", "hhmrs_cascade"})
 """What one wants to jump to."""
+
+
+YEARS = 5 * 366 * 86_400.0
+"""Seconds from the middle of a recording beyond which nothing in it can have been."""
 
 
 class RecordingError(Exception):
@@ -102,20 +107,24 @@ class Recording:
     def read(self, progress: Callable[[int, int], None]) -> None:
         """Read all there is. `progress` is told how many numbers were read, and the last one there is."""
         whole, told, since = self._reader.newest_seq(), Told(), 0
+        times, marks = array("d"), array("q")
         while page := self._page(since):
             for event in page:
                 at = moment(event.at)
-                latest = self._times[-1] if self._times else at or 0.0
-                at = latest if at is None else max(latest, at)
-                self._times.append(at)
+                times.append(math.nan if at is None else at)
                 self._seqs.append(event.seq)
                 if event.type in MARKS and not event.data.get("over"):
-                    self._marks.append(at)
+                    marks.append(len(times) - 1)
                 told.take(event)
                 if len(self._seqs) % PAGE == 0:
                     self._frames.append(told.copy())
             since = page[-1].seq
             progress(since, whole)
+        self._times, doubted = believed(times)
+        self._marks = array("d", (self._times[index] for index in marks))
+        if doubted:
+            told_when = f"{doubted} events bear no time that can be; each is shown with the one before"
+            self.note = "; ".join(part for part in (self.note, told_when) if part)
         self._last = (len(self._seqs), told)
 
     def _page(self, since: int) -> list[Event]:
@@ -133,6 +142,22 @@ class Recording:
         if first >= last:
             return []
         return self._reader.events(since=self._seqs[first] - 1, limit=last - first)
+
+
+def believed(times: array[float]) -> tuple[array[float], int]:
+    """When each event was, never before the one in front of it, and how many told no time that can be: one
+    absurd time would else stretch the recording over millennia. `times`: epoch seconds, NaN for none."""
+    known = sorted(at for at in times if math.isfinite(at))
+    middle = known[len(known) // 2] if known else 0.0
+    latest = next((at for at in times if abs(at - middle) <= YEARS), middle)
+    doubted, told = 0, array("d")
+    for at in times:
+        if abs(at - middle) <= YEARS:
+            latest = max(latest, at)
+        else:
+            doubted += 1
+        told.append(latest)
+    return told, doubted
 
 
 def open_recording(path: Path, progress: Callable[[int, int], None] = lambda _, __: None) -> Recording:

@@ -17,6 +17,8 @@ from ..looks import clean
 
 MODE = "replay"
 CUT_OFF = "cut off by the next attempt"
+LONGEST = 366 * 86_400
+"""Seconds: for longer nobody is asked."""
 
 
 @dataclass(slots=True)
@@ -134,7 +136,8 @@ def _attempt(agent: Agent, event: Event) -> Fields:
 
 def _asks(_: Agent, event: Event) -> Fields:
     at, within = moment(event.at), event.data.get("within")
-    until = at + within if at is not None and isinstance(within, int | float) else None
+    sound = within if isinstance(within, int | float) and 0 <= within <= LONGEST else None
+    until = at + sound if at is not None and sound is not None else None
     return {"doing": clean(f"asks {event.data.get('decider')}", 40), "until": until}
 
 

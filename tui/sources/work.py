@@ -96,7 +96,7 @@ class DaemonWork:
             files, size = Snapshots(self._dir.snapshots).restore(agent, chosen.commit, place)
         except (PlaceError, SnapshotError) as why:
             raise WorkError(str(why)) from None
-        return f"{files} files, {format_size(size)}, of checkpoint {chosen.seq} are in {place}"
+        return f"checkpoint {chosen.seq} is in {place}: {files} file{'s' * (files != 1)}, {format_size(size)}"
 
     def _agent(self, agent: str) -> AgentSpec:
         spec = self._spec()

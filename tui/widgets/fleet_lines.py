@@ -9,11 +9,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 
+from ..colours import TRON_INK, TRON_ORANGE
 from ..listing import Listing, Sort
 from ..looks import LOOKS, Glyphs, age
 from ..problems import INDENT, Dots, Heading, Need, Note
 from ..rows import Row
-from ..themes import TRON_INK, TRON_ORANGE
 from ..tones import Tone
 
 PHASE_CELLS = 12

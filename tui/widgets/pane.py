@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
 
+from ..inert import inert
 from ..looks import clean
 from .reading import ReadView
 from .still import StillView
 
 __all__ = ["PaneView", "StillView", "settle", "tame"]
 
-_SGR = re.compile(r"\x1b\[([0-9;:]*)m")
+_SGR = re.compile(r"\x1b\[([0-9;:]{0,80})m")
 _ANY_ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])?"
-)
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
 WINDOW = 6
 """Lines by which a place in a pane is known again."""
@@ -28,10 +27,11 @@ _CARRIED = 16
 """At most this many colour changes are carried from line to line; tmux never needs more."""
 
 
+@lru_cache(1024)  # most lines of a capture were in the one before
 def tame(line: str, width: int = 500) -> str:
     """Keep text and colours of one captured line; every other control or escape is dropped."""
     kept = _ANY_ESCAPE.sub(lambda m: m[0] if _SGR.fullmatch(m[0]) else "", line[: width * 20])
-    return _CONTROL.sub("", kept.replace("\t", "    "))
+    return inert(kept.replace("\t", "    ").replace("\n", ""))
 
 
 def settle(lines: Sequence[str]) -> list[str]:

@@ -117,7 +117,8 @@ class ReplayBar(OneLine):
         )
         text.append(f" {moment} ", colours[Tone.TEXT])
         ended = player.now >= player.end
-        sign = "end" if ended else f"{'>' if plain else '▶'} {player.speed}x" if player.playing else "paused"
+        stands = "end" if ended else ">" if player.playing and plain else "▶" if player.playing else "paused"
+        sign = f"{stands} {player.speed}x"
         text.append(
             f" {sign:<8}", Style(color=colours[Tone.GOOD if player.playing else Tone.HOLD], bold=True)
         )

@@ -87,6 +87,13 @@ class SettingsList(LineView):
             self.key = row.setting.key
             self.post_message(self.Chosen())
 
+    def to_name(self, needle: str) -> None:
+        """To the first key in whose name the needle is: that is what most who search for one mean."""
+        found = needle.strip().casefold()
+        names = [row.setting.key for row in self._rows if found in row.setting.key]
+        if found and names and self.key not in names:
+            self.move_to(next(at for at, row in enumerate(self._rows) if row.setting.key == names[0]))
+
     def step(self, by: int) -> None:
         self.move_to(self.cursor + by)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 
-from rich.cells import cell_len, set_cell_size
-from rich.style import Style
 from rich.text import Text
 from textual.timer import Timer
 
+from ..bar_lines import tron_line
 from ..interventions import FADES_AFTER, QUIET_AFTER, Intervention
 from ..looks import Glyphs, age
-from ..themes import TRON_FADED, TRON_INK, TRON_ORANGE, TRON_PULSE
+from ..themes import TRON_FADED, TRON_ORANGE, TRON_PULSE
 from .bars import OneLine
 
 PULSE = 0.5
@@ -96,19 +95,4 @@ class TronBar(OneLine):
     def _text(self, line: Intervention, now: float, faded: bool) -> Text:
         ground = TRON_PULSE if self.bright else TRON_FADED if faded else TRON_ORANGE
         self.styles.background = ground
-        strong, calm = Style(color=TRON_INK, bgcolor=ground, bold=True), Style(color=TRON_INK, bgcolor=ground)
-        bolt = "!" if self.glyphs.plain else "⚡"
-        text = Text().append(f" {bolt} TRON  {line.told[0].icon} {line.text(now, self.glyphs.dot)}", strong)
-        hint = "  x dismiss "
-        room = self.app.size.width - text.cell_len - len(hint)
-        if room < 0:
-            return text
-        text.append(others := line.others(now, room), calm)
-        room -= cell_len(others)
-        why = line.told[0].reason
-        text.append(set_cell_size(f"   {_cut(why, room - 3)}" if why and room > 20 else "", room), calm)
-        return text.append(hint, calm + Style(meta={"@click": "screen.hush"}))
-
-
-def _cut(line: str, width: int) -> str:
-    return line if cell_len(line) <= width else set_cell_size(line, max(0, width - 1)) + "…"
+        return tron_line(line, now, ground, self.glyphs, self.app.size.width)

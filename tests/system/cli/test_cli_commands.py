@@ -20,7 +20,7 @@ from hhmrs.healing.agent import AgentState, Attempt, Happening, Incident, Phase,
 from hhmrs.healing.codec import dump_state
 
 if TYPE_CHECKING:  # pytest gives the fixture; only the checkers need its name
-    from hhmrs.tests.system.cli.conftest import Home
+    from hhmrs.tests.system.cli.home import Home
 
 ACTING = (
     *("nudge a", "resume a", "restart a", "reassign a", "escalate a", "pause a", "unpause a", "stop a"),

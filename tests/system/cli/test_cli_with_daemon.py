@@ -15,7 +15,7 @@ from hhmrs.controller.ledger.writer import LedgerReader
 from hhmrs.controller.letters.orders import await_outcome, send_order
 
 if TYPE_CHECKING:  # pytest gives the fixture; only the checkers need its name
-    from hhmrs.tests.system.cli.conftest import Home
+    from hhmrs.tests.system.cli.home import Home
 
 
 def alive(pid: int) -> bool:

@@ -3,65 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-import pytest
 
 from hhmrs.config.loading import load_fleet
 from hhmrs.config.paths import StateDir
 from hhmrs.controller.ledger.lock import read_holder
-from hhmrs.tests.system.cli.conftest import Home
+from hhmrs.tests.system.cli.home import Home
+from hhmrs.tests.system.cli.terminal import Terminal
 from hhmrs.tui.sources.keeper import FleetKeeper
-
-SOCKET = "user"
-WINDOW = ("-x", "100", "-y", "30")
-
-
-@dataclass
-class Terminal:
-    """The person's own tmux, in which our program is one window; a second one is looked at meanwhile."""
-
-    home: Home
-
-    def tmux(self, *words: str) -> str:
-        env = {name: value for name, value in self.home.env.items() if name != "NO_COLOR"}
-        done = subprocess.run(
-            ["tmux", "-L", SOCKET, "-f", "/dev/null", *words],
-            env=env,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        return done.stdout
-
-    def open(self, *words: str) -> None:
-        line = shlex.join([sys.executable, "-m", "hhmrs", *words]) + "; echo left with $?; exec cat"
-        folder = str(self.home.file.parent)
-        self.tmux("new-session", "-d", *WINDOW, "-s", "me", "-c", folder, "-n", "app", line)
-
-    def press(self, *keys: str) -> None:
-        self.tmux("send-keys", "-t", "me:app", *keys)
-
-    def shown(self) -> str:
-        return self.tmux("capture-pane", "-p", "-t", "me:app")
-
-    def until(self, *words: str) -> None:
-        try:
-            self.home.until(lambda: all(word in self.shown() for word in words), " and ".join(words))
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.shown()}") from None
-
-
-@pytest.fixture
-def terminal(home: Home) -> Iterator[Terminal]:
-    one = Terminal(home)
-    yield one
-    one.tmux("kill-server")
 
 
 def _named(home: Home) -> None:

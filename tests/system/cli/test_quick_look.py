@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hhmrs.tests.system.cli.conftest import Home
+    from hhmrs.tests.system.cli.home import Home
 
 LINGERS = "[sh, -c, 'touch begun; while sleep 0.2; do echo still here; done']"
 POLICY = "policy: {testing: true, heartbeat_interval: 30s, quick_look: 10m, progress_timeout: 20m}\n"

@@ -11,7 +11,7 @@ from hhmrs.controller.checkpoints.checkpoints import CheckpointStore, Make, from
 from hhmrs.controller.checkpoints.snapshots import Snapshot, Snapshots
 from hhmrs.controller.ports import Checkpoint, Letter
 
-from .conftest import Home
+from .home import Home
 
 AT = "2026-11-21T10:00:00.000Z"
 

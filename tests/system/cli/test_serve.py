@@ -23,7 +23,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSMsgType
 
 from hhmrs.tui.serving.door import COOKIE
 
-from .conftest import PATIENCE, Home
+from .home import PATIENCE, Home
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -184,12 +184,12 @@ async def test_marked_agents_are_told_and_paused_together(make_fleet: Any) -> No
         await h.press(*"noon", "enter")
         heard = [fleet.workspace(x) / "heard" for x in "ab"]
         await h.until(lambda: all(p.exists() and p.read_text() == "noon\n" for p in heard))
-        await h.until(lambda: any(o.line == "send of 2: 2 done" for o in h.screen.ordering.desk.outcomes))
+        await h.until(lambda: any(o.line == "send: 2 done" for o in h.screen.ordering.desk.outcomes))
         await h.press("M")
         await h.select("a")
         await h.press("P", "enter")
         await h.until(lambda: [h.screen.fleet.by_id[x].phase.value for x in "ab"] == ["paused"] * 2)
-        await h.until(lambda: any(o.line == "pause of 2: 2 done" for o in h.screen.ordering.desk.outcomes))
+        await h.until(lambda: any(o.line == "pause: 2 done" for o in h.screen.ordering.desk.outcomes))
         await h.press("U")
         await h.until(lambda: all(h.screen.fleet.by_id[x].phase.value != "paused" for x in "ab"))
 
