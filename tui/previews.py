@@ -70,15 +70,9 @@ def facts(known: Known) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _program(words: str) -> str:
-    """Its name without the way to it, and its first words."""
-    first, _, rest = clean(words, 400).partition(" ")
-    return clean(f"{first.rpartition('/')[2] or first} {rest}", 40)
-
-
 def _ended(victims: tuple[Victim, ...]) -> str:
     if not victims:
         return "ends no process: none of it is there"
-    named = ", ".join(f"{one.pid} {_program(one.words)}".rstrip() for one in victims[:NAMED])
+    named = ", ".join(f"{one.pid} {clean(one.words, 40)}".rstrip() for one in victims[:NAMED])
     more = f" and {len(victims) - NAMED} more" if len(victims) > NAMED else ""
     return f"ends {len(victims)} process{'es' if len(victims) > 1 else ''}: {named}{more}"

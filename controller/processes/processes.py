@@ -103,8 +103,12 @@ class ProcessTable:
         return self._find(roots, _one(tag))
 
     def words(self, pid: int, most: int = 80) -> str:
-        """What the process was started as, not cleaned, cut to `most` characters; may be empty."""
+        """What the process was started as, its program without the folders, not cleaned, cut to `most`
+        characters; may be empty."""
         raw = command_line(pid) if self._on_proc else _words_by_psutil(pid)
+        # Here, where its words are still apart: a folder may have a space in its name.
+        program, zero, rest = raw.partition(b"\0")
+        raw = (program.rpartition(b"/")[2] or program) + zero + rest
         return raw.replace(b"\0", b" ").decode("utf-8", "replace").strip()[:most]
 
     def end_tree(self, who: Identity, *, grace: float, tag: str | None = None) -> list[Identity]:

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -308,3 +309,19 @@ def test_a_stopped_root_is_seen_and_a_dead_one_left_out(
     os.kill(who.pid, signal.SIGKILL)
     wait_until(lambda: not alive(who))
     assert table.measure({"a": who}) == {}
+
+
+def test_what_a_process_was_started_as_names_its_program_without_the_folders(
+    table: ProcessTable, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a folder with spaces"
+    folder.mkdir()
+    (folder / "napper").symlink_to(shutil.which("sleep") or "/bin/sleep")
+    with subprocess.Popen([str(folder / "napper"), "600"]) as napping:
+        try:
+            deadline = time.monotonic() + 10
+            while not table.words(napping.pid):  # the kernel tells nothing of it until it has begun
+                assert time.monotonic() < deadline
+            assert table.words(napping.pid) == "napper 600"
+        finally:
+            napping.kill()

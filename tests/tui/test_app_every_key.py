@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,11 @@ async def test_where_no_key_is_pressed_nothing_happens(stages: Stages, place: st
     """Else the test above would hold of a dead key too."""
     assert "f9" not in {name for key in KEYS for name in key.keys}
     async with stages.open(place) as stage:
-        before = stage.look()
+        before, earlier = stage.look(), None
+        async with asyncio.timeout(10):
+            while before != earlier:  # below a dialog the screen may still be painted for the first time
+                await stage.pilot.pause(0.3)
+                before, earlier = stage.look(), before
         await stage.pilot.press("f9")
         for _ in range(3):
             await stage.pilot.pause(0.2)

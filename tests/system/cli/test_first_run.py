@@ -56,7 +56,7 @@ def test_the_bell_reaches_the_window_of_the_persons_own_tmux(terminal: Terminal)
     home.write("  a: {profile: shell, command: [sleep, '600'], liveness: [process]}\n")
     assert home.run("up").returncode == 0
     terminal.open()
-    terminal.until("armed", "? help")
+    terminal.until("armed", "? help", "1 pane")  # the first frame stands there before anybody listens
     terminal.tmux("set-option", "-g", "monitor-bell", "on")
     terminal.tmux("new-window", "-t", "me", "-n", "other", "cat")
     flag = ("display-message", "-p", "-t", "me:app", "#{window_bell_flag}")

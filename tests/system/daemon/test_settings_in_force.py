@@ -16,7 +16,9 @@ CALM = {"heartbeat_interval": "30s", "missed_heartbeats": 4, "recovery": {"stall
 def test_a_shorter_silence_counts_for_the_agent_that_runs(make_fleet: Any, script: Script) -> None:
     fleet = make_fleet({"quiet": {"command": script("sleeper")}}, policy=CALM)
     fleet.up()
-    fleet.wait(lambda: fleet.phase("quiet") in ("working", "idle", "starting") and fleet.pid("quiet"))
+    fleet.wait(
+        lambda: fleet.phase("quiet") in ("working", "idle", "starting") and fleet.agent("quiet")["pid"]
+    )
     daemon, agent = fleet.holder().pid, fleet.pid("quiet")
     desk = FleetFile(fleet.state, fleet.config)
     sheet = desk.read()
