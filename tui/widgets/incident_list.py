@@ -9,18 +9,15 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual import events
 from textual.geometry import Size
-from textual.message import Message
 from textual.strip import Strip
 
 from ..charts import cut
 from ..incident_rows import IncidentRow
 from ..looks import Glyphs
-from ..themes import cursor_ground
 from ..tones import Tone
 from ..viewmodel import changed
-from .lines import LineView
+from .headed_list import HeadedList
 
 _ENDING = 11
 """Cells of the longest word of an ending, with its glyph."""
@@ -50,20 +47,16 @@ class Fit:
         return Fit(when, agent, cause, tries, took, detail if detail >= 10 else 0)
 
 
-class IncidentList(LineView):
-    """Line 0 of the widget is the column head and does not scroll."""
+class IncidentList(HeadedList):
+    """The selection is an incident's: where that goes, it goes."""
 
-    can_focus = True
-
-    class Opened(Message):
+    class Opened(HeadedList.Opened):
         """The selected incident was clicked twice."""
 
     def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._glyphs = glyphs
+        super().__init__(glyphs, id=id)
         self._rows: tuple[IncidentRow, ...] = ()
         self._widest = (0, 0)
-        self.cursor = 0
         self.incident: str | None = None
 
     def put(self, rows: tuple[IncidentRow, ...]) -> None:
@@ -88,44 +81,10 @@ class IncidentList(LineView):
         return self._rows[self.cursor] if self._rows else None
 
     def move_to(self, index: int) -> None:
-        before, self.cursor = self.cursor, max(0, min(index, len(self._rows) - 1))
+        super().move_to(index)
         self.incident = self.row.id if self.row is not None else None
-        for line in {before, self.cursor} if before != self.cursor else ():
-            self.refresh_line_at(line)
-        height = self.size.height - 1
-        if height > 0:
-            top = self.scroll_offset.y
-            if self.cursor < top:
-                self.scroll_to(y=self.cursor, animate=False, immediate=True)
-            elif self.cursor >= top + height:
-                self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
-
-    def on_click(self, event: events.Click) -> None:
-        line = event.y - 1 + self.scroll_offset.y
-        if event.y < 1 or not 0 <= line < len(self._rows):
-            return
-        self.move_to(line)
-        if event.chain == 2:
-            self.post_message(self.Opened())
-
-    def on_resize(self) -> None:
-        # Before the next refresh the scroll range is still that of the old size.
-        self.call_after_refresh(lambda: self.move_to(self.cursor))
 
     # -- painting ---------------------------------------------------------------------------------
-    def refresh_line_at(self, index: int) -> None:
-        super().refresh_line_at(index + 1 if index >= self.scroll_offset.y else -1)
-
-    def render_line(self, y: int) -> Strip:
-        if y == 0:
-            return self._head()
-        return self.strip_of(self.scroll_offset.y + y - 1, 0, self.scroll_offset.y + y - 1)
-
-    def ground(self, index: int) -> Style:
-        if index != self.cursor:
-            return Style()
-        return Style(bgcolor=cursor_ground(self.app.current_theme, self.has_focus))
-
     def draw(self, index: int) -> Text:
         row, colours = self._rows[index], self.colours
         here = index == self.cursor
@@ -148,7 +107,7 @@ class IncidentList(LineView):
         if fit.detail:
             yield row.detail, fit.detail, Tone.QUIET, False
 
-    def _head(self) -> Strip:
+    def head(self) -> Strip:
         named = IncidentRow(
             id="", agent="", title="agent", cause="cause", ending="outcome", is_open=False, mark="",
             tone=Tone.QUIET, when="opened", short="at", tries="n", took="to heal", detail="last try: why",

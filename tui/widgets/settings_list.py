@@ -8,16 +8,14 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
 from ..looks import Glyphs, clean
 from ..settings import Row, shown
-from ..themes import cursor_ground
 from ..tones import Tone
 from ..viewmodel import changed
-from .lines import LineView
+from .headed_list import HeadedList
 
 DEFAULT_FROM = 80
 """Cells from which on a line says the default, too."""
@@ -42,23 +40,19 @@ class SettingColumns:
         return cls(key, max(12, left // 2), max(8, left - left // 2), 24)
 
 
-class SettingsList(LineView):
-    """The line above is the column head and does not scroll."""
-
-    can_focus = True
+class SettingsList(HeadedList):
+    """The selection is a key's: where that goes, it goes."""
 
     class Chosen(Message):
         """The selection moved."""
 
-    class Opened(Message):
-        """The selected line was clicked twice."""
+    class Opened(HeadedList.Opened):
+        """The selected key was clicked twice."""
 
     def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._glyphs = glyphs
+        super().__init__(glyphs, id=id)
         self._rows: tuple[Row, ...] = ()
         self._widest = 0
-        self.cursor = 0
         self.key = ""
 
     @property
@@ -78,10 +72,7 @@ class SettingsList(LineView):
         self.move_to(keys.index(self.key) if self.key in keys else self.cursor)
 
     def move_to(self, index: int) -> None:
-        before, self.cursor = self.cursor, max(0, min(index, len(self._rows) - 1))
-        self.refresh_line_at(before)
-        self.refresh_line_at(self.cursor)
-        self._scroll_to_cursor()
+        super().move_to(index)
         row = self.row
         if row is not None and row.setting.key != self.key:
             self.key = row.setting.key
@@ -100,45 +91,12 @@ class SettingsList(LineView):
     def page(self, by: int) -> None:
         self.step(by * max(1, self.size.height - 2))
 
-    def _scroll_to_cursor(self) -> None:
-        top, height = self.scroll_offset.y, self.size.height - 1
-        if height < 1:
-            return
-        if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
-        elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
-
-    def on_click(self, event: events.Click) -> None:
-        index = event.y - 1 + self.scroll_offset.y
-        if event.y < 1 or index >= len(self._rows):
-            return
-        self.move_to(index)
-        if event.chain == 2:
-            self.post_message(self.Opened())
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._scroll_to_cursor)
-
     # -- painting ---------------------------------------------------------------------------------
-    def refresh_line_at(self, index: int) -> None:
-        super().refresh_line_at(index + 1 if index >= self.scroll_offset.y else -1)
-
-    def render_line(self, y: int) -> Strip:
-        if y == 0:
-            return self._head()
-        return self.strip_of(self.scroll_offset.y + y - 1, 0, self.scroll_offset.y + y - 1)
-
-    def ground(self, index: int) -> Style:
-        if index != self.cursor:
-            return Style()
-        return Style(bgcolor=cursor_ground(self.app.current_theme, self.has_focus))
-
     @property
     def columns(self) -> SettingColumns:
         return SettingColumns.fit(self.across, self._widest)
 
-    def _head(self) -> Strip:
+    def head(self) -> Strip:
         columns = self.columns
         line = " " + set_cell_size("KEY", columns.key) + set_cell_size("VALUE", columns.value)
         if columns.default:
