@@ -6,7 +6,10 @@
 and the order to be nudged. `decided`: the whole turn with a ledger that takes everything at once;
 `committed`: with the real one, on disk and synced. Beside them, over the same agents, `every_agent`: asking
 each agent in each tick whether its time has come, and deciding about the same hundred; nothing is written.
-`p50` and `p99` are by the clock on the wall, `cpu` is the median of what the loop's own thread used.
+`p50` and `p99` are by the clock on the wall, `cpu` is the median of what the loop's own thread used. After
+each tick a fixed piece of work is timed that touches no memory: `alone` is the median of the ticks beside
+which that took at most a tenth longer than its quickest quarter, `share` how many of all those were. Where
+others use the same core, ticks are slower by up to twice, and that work is slower too.
 
 `evidence`: `RATE` pieces a second of what sources see, put in by another thread one by one, for SECONDS, with
 the real clock and ledger; `cpu` is percent of one core without that thread. Beside it `standing_still`, the
@@ -53,8 +56,19 @@ BUSY_AGENTS = 1_000
 RATE = 400
 SEED = 11
 
-Spent = list[tuple[float, float]]
-"""Of each tick: seconds on the clock, seconds of the loop's thread on a core."""
+WORK = 30_000
+"""Rounds of the fixed work: some 2 ms."""
+
+Spent = list[tuple[float, float, float]]
+"""Of each tick: seconds on the clock and of the loop's thread on a core; of the fixed work after it."""
+
+
+def fixed_work() -> float:
+    """Seconds that the same work takes now."""
+    began, x = time.thread_time(), 0
+    for number in range(WORK):
+        x = (x * 31 + number) & 0xFFFF
+    return time.thread_time() - began
 
 
 class SetClock:
@@ -156,7 +170,8 @@ async def ticks(spec: FleetSpec, writer: Writer, count: int) -> Spent:
         clock.at = first + BETWEEN * (number + 0.5)
         began, used = time.perf_counter(), time.thread_time()
         await one.turn()
-        found.append((time.perf_counter() - began, time.thread_time() - used))
+        took = time.perf_counter() - began, time.thread_time() - used
+        found.append((*took, fixed_work()))
         await settle(one)
     stalled = sum(s.incident is not None for s in one.states.values())
     if stalled != count * each:
@@ -180,7 +195,8 @@ def every_agent(spec: FleetSpec, count: int) -> Spent:
             at = due(state, spec.agents[agent])
             if at is not None and at <= now:
                 states[agent] = decide(state, spec.agents[agent], now).state
-        found.append((time.perf_counter() - began, time.thread_time() - used))
+        took = time.perf_counter() - began, time.thread_time() - used
+        found.append((*took, fixed_work()))
     return found
 
 
@@ -230,10 +246,17 @@ async def evidence(spec: FleetSpec, place: Path, rate: float, seconds: float) ->
 
 def spread(spent: Spent) -> dict[str, float]:
     """Milliseconds."""
-    clock, used = (sorted(column) for column in zip(*spent, strict=True))
+    clock, used, work = (sorted(column) for column in zip(*spent, strict=True))
     last = len(spent) - 1
-    found = {"p50": clock[last // 2], "p99": clock[int(last * 0.99)], "cpu": used[last // 2]}
-    return {name: round(value * 1000, 2) for name, value in found.items()}
+    alone = sorted(took for took, _, beside in spent if beside <= 1.1 * work[last // 4])
+    found = {
+        "p50": clock[last // 2],
+        "p99": clock[int(last * 0.99)],
+        "cpu": used[last // 2],
+        "alone": alone[(len(alone) - 1) // 2],
+    }
+    told = {name: round(value * 1000, 2) for name, value in found.items()}
+    return told | {"share": round(len(alone) / len(spent), 2)}
 
 
 def measure(agents: int, count: int, seconds: float) -> dict[str, Any]:
