@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.theme import Theme
 
+from .hangup import hangup_of_stdin
 from .inert import in_ascii
 from .looks import Glyphs, clean
 from .remembered import Memory
@@ -73,6 +75,9 @@ class Face(App[int]):
         )
 
     def on_mount(self) -> None:
+        self._hangup = None if self.is_headless or self.is_web else hangup_of_stdin()
+        if self._hangup is not None:
+            self._hangup.watch(asyncio.get_running_loop())
         self.theme_changed_signal.subscribe(self, self._keep_theme)
 
     def _keep_theme(self, theme: Theme) -> None:

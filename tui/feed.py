@@ -31,8 +31,11 @@ HURRIED = 0.2
 """The least of it, also while a person goes from agent to agent with a key held down."""
 CLOCK = 1.0
 """Seconds between two snapshots of a fleet about which nothing is written: ages are told in seconds."""
-PANE_EVERY = 0.2
+PANE_EVERY = 0.1
 """Seconds between two looks at a pane that changes: each is a process of tmux's."""
+PANE_AT_REST = 0.25
+"""Seconds that the selection must rest before a pane is read, while a person runs through the agents; whom a
+single key selects is read at once."""
 PANE_STILL = 4.0
 """The same at a pane that does not change. The daemon sees its output meanwhile: that is a reason to look."""
 PATIENCE = 1.0
@@ -205,6 +208,8 @@ class Feed:
         """The fleet's pulse and focus when it was last told of, and when that was."""
         self._turn = 0
         """How often another pane was wanted."""
+        self._turned = self._ready = -math.inf
+        """When that was last, and from when on it may be read; time.monotonic."""
         self._shown: tuple[int, PaneSeen] | None = None
         """What was told of the watched pane last, and in which turn."""
         self._output: float | None = None
@@ -239,6 +244,9 @@ class Feed:
     def watch(self, agent: str | None) -> None:
         """Whose pane is on the screen; None when none is."""
         if agent != self._watched:
+            now = time.monotonic()
+            self._ready = now + PANE_AT_REST if now < self._turned + PANE_AT_REST else now
+            self._turned = now
             self._watched = agent
             self._turn += 1
             self._look_quickly()
@@ -295,6 +303,9 @@ class Feed:
         turn, agent = self._turn, self._watched
         if agent is None:
             self._pane.every = PANE_STILL
+            return
+        if (rest := self._ready - time.monotonic()) > 0:
+            self._pane.every = rest
             return
         try:
             seen = PaneSeen(agent, tuple(self._source.pane(agent)))

@@ -168,3 +168,21 @@ def test_nobodys_pane_is_not_looked_at(feed: Feed, still: StillSource, told: Tol
     feed.start()
     told.until(lambda: len(told.of(FleetSeen)) == 2)
     assert still.pane_looks == 0
+
+
+def test_who_runs_through_the_agents_has_the_pane_read_where_the_run_ends(
+    feed: Feed, still: StillSource, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "PANE_AT_REST", 3600.0)
+    feed.start()
+    feed.watch("architect")
+    told.until(lambda: len(told.of(PaneSeen)) == 1)  # a single key: at once
+    for agent in ("programmer-01", "programmer-02"):
+        feed.watch(agent)
+        still.write()
+        told.until_seen(FleetSeen, len(told.of(FleetSeen)) + 1)
+        told.until(lambda: not feed._pane._wake.is_set())
+    monkeypatch.setattr(feed_module, "PANE_AT_REST", 0.01)
+    feed.watch("programmer-03")
+    told.until(lambda: told.of(PaneSeen)[-1].agent == "programmer-03")
+    assert [seen.agent for seen in told.of(PaneSeen)] == ["architect", "programmer-03"]

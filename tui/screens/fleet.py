@@ -90,11 +90,8 @@ class FleetScreen(Moving, Opening, Standing):
         if message.agent == self.agents.agent:
             self.query_one(PaneView).take(message.agent, message.lines, message.fault)
 
-    @on(FleetList.Chosen)
-    def _chosen(self, message: FleetList.Chosen) -> None:
-        self.query_one(PaneView).turn_to(message.agent)
-        self._look_where_one_looks()
-        self.paint()
+    def _turn_views(self, agent: str | None) -> None:
+        self.query_one(PaneView).turn_to(agent)
 
     # -- painting ---------------------------------------------------------------------------------
     def paint(self) -> None:

@@ -9,23 +9,27 @@ from .arranging import Arranging
 
 
 class Moving(Arranging):
-    """Moving of the selection, and scrolling."""
+    """Moving of the selection, and scrolling. Its views turn to another agent before the selection is
+    painted: one paint shows both."""
 
     def action_move(self, by: int) -> None:
         if self._in_tree:
             self.agents.step(by)
+            self.turn_to_selected()
         else:
             self.view.step(by)
 
     def action_page(self, by: int) -> None:
         if self._in_tree:
             self.agents.page(by)
+            self.turn_to_selected()
         else:
             self.view.page(by)
 
     def action_edge(self, side: int) -> None:
         if self._in_tree:
             self.agents.edge(side)
+            self.turn_to_selected()
         else:
             self.view.edge(side)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
+from textual import on
 from textual.screen import Screen
 
 from ..alarms import Alarms
@@ -33,6 +35,8 @@ class FleetParts(Screen[None]):
         self.glyphs = glyphs
         self.seen = Snapshot(Fleet(name="", at=0.0, up=True))
         self.tab = "pane"
+        self._viewed: str | None = None
+        """Whose views are shown."""
         self.listing = Listing()
         self._marks: frozenset[str] = frozenset()
         self._dismissed = Dismissal()
@@ -49,8 +53,22 @@ class FleetParts(Screen[None]):
         """Bring every part up to the last snapshot; each paints only what differs."""
         raise NotImplementedError
 
+    @on(FleetList.Chosen)
+    def turn_to_selected(self) -> None:
+        """Show the views of the selected agent, where they are still those of another."""
+        agent = self.agents.agent
+        if agent == self._viewed:
+            return
+        self._viewed = agent
+        self._turn_views(agent)
+        self._look_where_one_looks()
+        self.paint()
+
+    def _turn_views(self, agent: str | None) -> None:
+        """Another agent is selected: what shows the one before must not do so any longer."""
+
     # -- what is where ----------------------------------------------------------------------------
-    @property
+    @cached_property
     def agents(self) -> FleetList:
         return self.query_one(FleetList)
 

@@ -83,11 +83,6 @@ class ReplayScreen(Moving):
         self._forget_the_gone()
         self.paint()
 
-    @on(FleetList.Chosen)
-    def _chosen(self) -> None:
-        self._look_where_one_looks()
-        self.paint()
-
     @on(ReplayBar.Sought)
     def _sought(self, message: ReplayBar.Sought) -> None:
         self._seek(self.player.begin + message.share * (self.player.end - self.player.begin))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from rich.text import Text
 from textual.widgets import Static
 
+from ...healing.agent import Phase
 from ..bar_lines import bar_line, headline, old, unseen
-from ..document import Fleet
+from ..document import Agent, Fleet
 from ..keys.key import Key
 from ..looks import Glyphs, age
 from ..themes import palette
@@ -46,8 +47,13 @@ class OneLine(Static):
 class Headline(OneLine):
     """Fleet, daemon and counts; before the first look, that there was none."""
 
+    _counted: tuple[Sequence[Agent], tuple[tuple[Phase, int], ...]] = ((), ())
+    """The agents that were counted last, and how many are in which phase."""
+
     def put(self, fleet: Fleet, words: tuple[tuple[str, Tone], ...]) -> None:
-        up, counts = fleet.up and fleet.frozen is None, tally(fleet.agents, least=-1)
+        if self._counted[0] is not fleet.agents:
+            self._counted = (fleet.agents, tally(fleet.agents, least=-1))
+        up, counts = fleet.up and fleet.frozen is None, self._counted[1]
         quiet = unseen(fleet)
         key = (fleet.name, up, fleet.mode, age(fleet.uptime), fleet.cascade, counts, words, quiet)
         self.put_line(key, lambda: headline(fleet, words, self.glyphs, self.colours, self.app.size.width))

@@ -368,14 +368,18 @@ def test_a_workspace_replaced_by_a_link_is_refused_and_nothing_is_written_there(
     fleet.wait(lambda: fleet.phase("one") == "working", 10, "it works")
     _replace_by_link(fleet.workspace("one"), elsewhere)
     refused, told = fleet.run("check"), fleet.run("status")
-    assert (refused.returncode, told.returncode) == (2, 0), "it keeps nobody from the fleet"
+    assert refused.returncode == 2
+    # 1: it has been found silent by now.
+    assert told.returncode in (0, 1), "it keeps nobody from the fleet"
+    assert "one" in told.stdout
     assert "'one' leads outside" in refused.stderr
     assert "'one' leads outside" in told.stderr
     os.kill(fleet.pid("one"), signal.SIGKILL)
     failed = fleet.wait_event("agent_errand_failed", agent="one")[0]
     assert "not marked: workspace" in failed.data["why"]
     assert fleet.phase("one") == "escalated"
-    assert "is now a link" in fleet.events("agent_attempt_failed")[0].data["why"]
+    # Where it was nudged for its silence before it was killed, that attempt failed first.
+    assert "is now a link" in fleet.events("agent_attempt_failed")[-1].data["why"]
     assert [p.name for p in elsewhere.iterdir()] == ["private"]
     assert "private" not in _saved(fleet.state.snapshots)
     fleet.wait(lambda: received, 10, "the person is told all the same")
