@@ -179,9 +179,9 @@ def test_who_runs_through_the_agents_has_the_pane_read_where_the_run_ends(
     told.until(lambda: len(told.of(PaneSeen)) == 1)  # a single key: at once
     for agent in ("programmer-01", "programmer-02"):
         feed.watch(agent)
-        still.write()
-        told.until_seen(FleetSeen, len(told.of(FleetSeen)) + 1)
-        told.until(lambda: not feed._pane._wake.is_set())
+        for _ in range(3):  # time enough for the thread that reads panes
+            still.write()
+            told.until_seen(FleetSeen, len(told.of(FleetSeen)) + 1)
     monkeypatch.setattr(feed_module, "PANE_AT_REST", 0.01)
     feed.watch("programmer-03")
     told.until(lambda: told.of(PaneSeen)[-1].agent == "programmer-03")
