@@ -17,6 +17,11 @@ def advice(spec: FleetSpec) -> list[str]:
 def _about(name: str, agent: AgentSpec) -> Iterator[str]:
     for seat in agent.seats:
         yield from _about_seat(name, seat)
+    if agent.ready is None and (typed := agent.seats[0].profile).type_prompt != "never":
+        yield (
+            f"{name}: what it is told must be typed once it is ready, and nothing is known of how "
+            f"{typed.name} shows that; give it a `ready` probe"
+        )
     if agent.prompt is None and agent.ready is None and agent.liveness != ("process",):
         yield (
             f"{name}: has no prompt, no `ready` probe and no `liveness: [process]`, "

@@ -83,12 +83,33 @@ class Keep(Model):
     total_size: int = 2_000_000_000
 
 
+class Limits(Model):
+    """What may be spent of providers' tokens and money (US dollars), by one agent and by all; 0: no limit.
+
+    At the share `warn` of a limit a person is told; at the limit nothing more is given to do."""
+
+    tokens: int = 0
+    cost: float = 0.0
+    fleet_tokens: int = 0
+    fleet_cost: float = 0.0
+    warn: float = 0.8
+
+
 AlertName = Literal[
-    "timeout", "nudge", "resume", "restart", "reassign", "escalation", "recovered", "failure", "cascade"
+    "timeout",
+    "nudge",
+    "resume",
+    "restart",
+    "reassign",
+    "escalation",
+    "recovered",
+    "failure",
+    "cascade",
+    "budget",
 ]
 ALERTS: tuple[AlertName, ...] = get_args(AlertName)
-"""Interventions, each by the name of its event without `hhmrs_`."""
-_CALLING: tuple[AlertName, ...] = ("timeout", "escalation", "failure")
+"""Interventions, each by the name of its event without `hhmrs_`; `budget`: warned of one, and one spent."""
+_CALLING: tuple[AlertName, ...] = ("timeout", "escalation", "failure", "budget")
 
 
 class Alerts(Model):
@@ -122,6 +143,7 @@ class Policy(Model):
     stable_after: float = 600.0
     cascade: Cascade = Field(default_factory=Cascade)
     recoveries: Recoveries = Field(default_factory=Recoveries)
+    spending: Limits = Field(default_factory=Limits)
     keep: Keep = Field(default_factory=Keep)
     alerts: Alerts = Field(default_factory=Alerts)
     recovery: dict[str, tuple[StrategyName, ...]] = Field(default_factory=lambda: dict(DEFAULT_RECOVERY))
@@ -207,6 +229,7 @@ class TranscriptRule(Model):
     errors: tuple[ErrorRule, ...] = ()
 
 
+HookKind = Literal["", "claude", "codex", "gemini", "qwen", "copilot", "opencode", "aider"]
 StatusKind = Literal["status", "devlog", "inbox"]
 
 
@@ -230,6 +253,34 @@ class ExitRule(Model):
     status: tuple[int, ...] = ()
     """Empty: any that is not 0 and has no meaning of its own (a signal, 124 timed out, 126 not permitted)."""
     resets: str | None = None
+
+
+class LocalModel(Model):
+    """How a CLI is pointed at a model server on this machine, for `hhmrs profiles test`.
+
+    In the values {address} is http://127.0.0.1:PORT, {workspace} and {home} are the folders of the test."""
+
+    args: tuple[str, ...] = ()
+    """Follow the command."""
+    env: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
+    """Path below the home -> what is written there before the start."""
+    model: str | None = None
+
+    def filled(self, **values: str) -> LocalModel:
+        """With each `{name}` of `values` replaced; other braces stay."""
+
+        def fill(text: str) -> str:
+            for name, value in values.items():
+                text = text.replace(f"{{{name}}}", value)
+            return text
+
+        return LocalModel(
+            args=tuple(map(fill, self.args)),
+            env={name: fill(value) for name, value in self.env.items()},
+            files={path: fill(text) for path, text in self.files.items()},
+            model=self.model,
+        )
 
 
 class Profile(Model):
@@ -256,6 +307,8 @@ class Profile(Model):
     """When the prompt must be typed into the pane because no argument submits it."""
     env: dict[str, str] = Field(default_factory=dict)
     """Values may hold ${VAR}, resolved at launch; `$$` is a dollar sign."""
+    pass_env: tuple[str, ...] | None = None
+    """Inherited variables it gets beside those that every program needs (`*` for any letters); None: all."""
     unset_env: tuple[str, ...] = ()
     ready: Probe | None = None
     liveness: tuple[LivenessKind, ...] = ("beat", "output", "file", "transcript", "cpu")
@@ -281,9 +334,15 @@ class Profile(Model):
     processes: tuple[str, ...] = ()
     """Names of the CLI's own process, a last `*` for any ending: where it runs under a shell, their absence
     means that it ended (left_agent). Empty: nobody can tell."""
+    local_model: LocalModel | None = None
+    """None: it cannot be run against a model server of ours."""
     provider_ports: tuple[int, ...] = (HTTPS,)
     """Remote TCP ports of its provider: an open connection to one is life for a while. On this host itself
     only those other than HTTPS count. Empty: nobody looks."""
+
+    hooks: HookKind = ""
+    """Whose hook system its CLI has, for `hooks install`; hooks of no other CLI speak for its agents. Empty:
+    unknown, and any may."""
 
     @property
     def looked_for(self) -> tuple[ScreenRule, ...]:

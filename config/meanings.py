@@ -99,6 +99,21 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
         "this share of the fleet recovers at once; the others wait for their turn",
     ),
     "recoveries.at_least": (NEXT_LOOK, "always this many may recover at once, however small the fleet"),
+    "spending.tokens": (
+        AT_ONCE,
+        (
+            "so many tokens (sent and received, by its own transcripts) may the agent use until a person says"
+            " `clear`; then it finishes its turn and is held: paused, and given nothing more to do; 0: no"
+            " limit"
+        ),
+    ),
+    "spending.cost": (AT_ONCE, "the same in US dollars, where its transcripts tell the cost; 0: no limit"),
+    "spending.fleet_tokens": (AT_ONCE, "the tokens of all agents together; then all are held; 0: no limit"),
+    "spending.fleet_cost": (AT_ONCE, "the US dollars of all agents together; then all are held; 0: no limit"),
+    "spending.warn": (
+        AT_ONCE,
+        "from this share of a limit on, a person is told once (`agent_budget_warned`, `notify`, the bell)",
+    ),
     "keep.checkpoints": (NEXT_SAVE, "this many of each agent's checkpoints; the newest always stays"),
     "keep.snapshots": (
         NEXT_SAVE,
@@ -144,6 +159,14 @@ MEANINGS: Mapping[str, tuple[str, str]] = {
 """Key -> when a change of it is in force, and what it means."""
 
 OF_THE_FLEET = frozenset(
-    {"notify", "cascade.share", "cascade.at_least", "recoveries.share", "recoveries.at_least"}
+    {
+        "notify",
+        "cascade.share",
+        "cascade.at_least",
+        "recoveries.share",
+        "recoveries.at_least",
+        "spending.fleet_tokens",
+        "spending.fleet_cost",
+    }
 )
 """Keys of the fleet as a whole: an agent's own value of them says nothing."""

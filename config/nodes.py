@@ -231,6 +231,6 @@ def plain_value(raw: str) -> str | int | float | bool | None:
         return raw == "true"
     if _NUMBER.fullmatch(raw):
         return int(raw)
-    if raw[-1].isdigit() and _FLOAT.fullmatch(raw) and any(c.isdigit() for c in raw.partition("e")[0]):
+    if raw[-1].isdigit() and _FLOAT.fullmatch(raw) and re.match(r"[-+]?\.?[0-9]", raw):
         return float(raw)
     return raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,12 +22,14 @@ from .shapes import (
     describe,
     duration,
     flag,
+    leaf,
     listing,
     number,
     record,
     share,
     size,
     table,
+    unlike,
     whole,
 )
 
@@ -34,8 +37,24 @@ INTERVAL = (10.0, 120.0)
 """Legal heartbeat_interval in seconds; `testing: true` lifts the lower bound."""
 MAX_COUNT = 1000
 MAX_TIMEOUT_FACTOR = 10.0
+MAX_TOKENS = 10**12
+MAX_COST = 1e5
 MAX_FACTOR = 1000.0
 """Keeps factor ** steps a finite number."""
+
+
+_TOKENS = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)([kM]?)")
+_SCALE = {"": 1, "k": 1_000, "M": 1_000_000}
+
+
+@leaf
+def _tokens(node: Node, _: Report) -> int:
+    """`0`, `500000`, `200k`, `1.5M`."""
+    found = _TOKENS.fullmatch(node.raw) if isinstance(node, Scalar) else None
+    most = round(float(found[1]) * _SCALE[found[2]]) if found else -1
+    if not 0 <= most <= MAX_TOKENS or (found and not found[2] and "." in found[1]):
+        raise unlike(node, "a number of tokens such as 500000, 200k or 5M, 0 for no limit")
+    return most
 
 
 def _cause(key: Scalar, report: Report) -> bool:
@@ -111,6 +130,16 @@ POLICY_SHAPES: dict[str, Shape[Any]] = {
         "a mapping with share, at_least, window",
     ),
     "recoveries": _nested({"share": share, "at_least": whole(1, 100_000)}, "a mapping with share, at_least"),
+    "spending": _nested(
+        {
+            "tokens": _tokens,
+            "cost": number(0, MAX_COST),
+            "fleet_tokens": _tokens,
+            "fleet_cost": number(0, MAX_COST),
+            "warn": share,
+        },
+        "a mapping with tokens, cost, fleet_tokens, fleet_cost, warn",
+    ),
     "keep": _nested(
         {
             "checkpoints": whole(2, 100_000),

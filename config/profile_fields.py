@@ -12,7 +12,9 @@ from .fleet import (
     Dialog,
     ErrorRule,
     ExitRule,
+    HookKind,
     LivenessKind,
+    LocalModel,
     Probe,
     Profile,
     ScreenRule,
@@ -232,6 +234,29 @@ def _exit_rule(node: Node, report: Report) -> ExitRule | None:
     return ExitRule(**values) if values else None
 
 
+_below_home = _place((), inside=True)
+
+
+def _home_path(key: Scalar, report: Report) -> bool:
+    return _below_home(key, report) is not None
+
+
+_local = record(
+    {
+        "args": words,
+        "env": table(_env_name, text("text", empty=True, lines=True), "a mapping of variables to text"),
+        "files": table(_home_path, text("a file's text", lines=True), "a mapping of paths to text"),
+        "model": text("a model's name"),
+    },
+    "a mapping with the keys of a local model",
+)
+
+
+def _local_model(node: Node, report: Report) -> LocalModel | None:
+    found = _local(node, report)
+    return LocalModel(**found.values) if found else None
+
+
 def _complete(found: Record | None, needed: tuple[str, ...], report: Report) -> dict[str, Any] | None:
     """The values of `found`, when all `needed` keys are good; the missing ones are reported."""
     if found is None:
@@ -247,6 +272,17 @@ def _status_key(key: Scalar, report: Report) -> bool:
         return True
     report.add(key, "no exit status, expected a number from 0 to 255")
     return False
+
+
+@leaf
+def _passed_variable(node: Node, _: Report) -> str:
+    raw = node.raw if isinstance(node, Scalar) else ""
+    bare = raw.removeprefix("*") if raw.startswith("*") else raw.removesuffix("*")
+    if raw != "*" and not re.fullmatch(r"[A-Za-z0-9_]{1,128}" if bare != raw else ENV_NAME, bare):
+        raise Wrong(
+            "no name of an environment variable, expected such as FOO, FOO_*, *_API_KEY, or * for all"
+        )
+    return raw
 
 
 @leaf
@@ -272,6 +308,7 @@ PROFILE_SHAPES: dict[str, Shape[Any]] = {
     "autonomy": words,
     "needed": words,
     "env": env,
+    "pass_env": listing(_passed_variable, "a list of environment variables"),
     "unset_env": listing(_variable, "a list of environment variables"),
     "ready": probe,
     "liveness": liveness,
@@ -286,7 +323,9 @@ PROFILE_SHAPES: dict[str, Shape[Any]] = {
     "quit_keys": words,
     "interrupt_keys": words,
     "processes": words,
+    "local_model": _local_model,
     "provider_ports": listing(whole(1, 65535), "a list of ports"),
+    "hooks": choice(tuple(kind for kind in get_args(HookKind) if kind)),
 }
 
 _TEMPLATES = ("model", "prompt", "session", "resume", "resume_prompt", "autonomy", "needed")
@@ -296,10 +335,13 @@ read_profile: Shape[Record] = record(PROFILE_SHAPES, "a mapping with the keys of
 
 def merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """A profile's values with others laid over them field by field; env, screens, dialogs and exit_codes
-    key by key."""
+    key by key, and pass_env name by name: who adds a variable still needs the CLI's own."""
     result = dict(values)
     for key, value in over.items():
-        result[key] = {**result.get(key, {}), **value} if isinstance(value, dict) else value
+        if key == "pass_env":
+            result[key] = tuple(dict.fromkeys([*result.get(key, ()), *value]))
+        else:
+            result[key] = {**result.get(key, {}), **value} if isinstance(value, dict) else value
     return result
 
 

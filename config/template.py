@@ -9,13 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _AUTONOMOUS = {
-    "claude": "[claude, --dangerously-skip-permissions]",
-    "codex": "[codex, --no-daemon, --dangerously-bypass-approvals-and-sandbox]",
-    "gemini": "[gemini, --yolo]",
-    "opencode": "[opencode, --auto]",
-    "aider": "[aider, --yes-always, --no-pretty, --no-check-update, --no-gitignore]",
+    "claude": "command: [claude, --dangerously-skip-permissions]",
+    "codex": "command: [codex, --no-daemon, --dangerously-bypass-approvals-and-sandbox]",
+    "gemini": "command: [gemini, --yolo]",
+    "qwen": "command: [qwen, --yolo]",
+    "opencode": "command: [opencode, --auto]",
+    "copilot": "command: [copilot, --allow-all-tools]",
+    "aider": "command: [aider, --yes-always, --no-pretty, --no-check-update, --no-gitignore]",
+    "goose": "env: {GOOSE_MODE: auto}",
+    "crush": "command: [crush, --yolo]",
+    "cursor": "command: [cursor-agent, --force]",
+    "amp": "command: [amp, --dangerously-allow-all]",
 }
-"""Built-in profile -> a command that acts without asking, shown as a comment only."""
+"""Built-in profile -> what lets it act without asking, shown as a comment only."""
 
 _HEAD = """\
 # What runs here and what is done when it hangs, loops or dies.
@@ -42,7 +48,7 @@ _CHIEF = """\
   architect:                    # a top-level agent; its children name it as their parent
     profile: {profile}
     # model: a-model-of-your-choice
-    # command: {command}   # lets it act without asking
+    # {autonomy}   # lets it act without asking
     workspace: .
     # prompt: "Read README.md and plan the work"
 """
@@ -85,7 +91,7 @@ def _agents(found: Sequence[str]) -> str:
     if not known:
         return _NONE_FOUND
     first, *others = known
-    chief = _CHIEF.format(profile=first, command=_AUTONOMOUS[first])
+    chief = _CHIEF.format(profile=first, autonomy=_AUTONOMOUS[first])
     names = ", ".join(f"{{profile: {name}}}" for name in others)
     alternates = (
         f"    alternates: [{names}]   # who takes over when restarts do not help\n"

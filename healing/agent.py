@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .repeats import Memory
+from .usage import Spending
 
 
 class Phase(StrEnum):
@@ -296,6 +297,22 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """What the CLI's own hook told last of this attempt: `phase` busy, idle, waiting or limited, at engine
+    time `at`. It stands against a screen that looks otherwise; `behind`: what that shows; evolve_hooks.py."""
+
+    phase: str
+    at: float
+    words: str = ""
+    behind: str = ""
+
+    @property
+    def may_have_missed_an_end(self) -> bool:
+        """A turn is under way, it told, and the screen shows the prompt: not every end of one has a hook."""
+        return self.phase == "busy" and self.behind == "idle"
+
+
+@dataclass(frozen=True)
 class Tending:
     """Its `children` recover: since engine time `since` its own silence does not count. See hierarchy.py."""
 
@@ -372,7 +389,9 @@ class AgentState:
     visited: float = 0.0
     """Until when a person was attached last, and is no more."""
     screen: str = ""
-    """What its screen showed last, by its profile: waiting limited busy idle, `dialog NAME`, or none."""
+    """What its screen showed last, by its profile: waiting limited busy idle, `dialog NAME`, or none; or what
+    its hook told."""
+    hook: Hook | None = None
     flips: tuple[float, ...] = ()
     """When its screen changed its phase, the two newest times: one that flaps is not followed more often."""
     flip_held: bool = False
@@ -406,6 +425,8 @@ class AgentState:
     tending: Tending | None = None
     held_back: tuple[Hold, ...] = ()
     """Why its incident is left alone for now; see holding.py."""
+    spending: Spending = field(default_factory=Spending)
+    """What it has spent, and whether it may go on spending; see budgets.py."""
 
 
 class Happening(NamedTuple):

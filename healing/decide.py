@@ -23,7 +23,8 @@ from .agent import (
 )
 from .asking import answer_due, counsel
 from .detect import awaited, deadline_awaited, noticed
-from .endings import found_out
+from .endings import found_out, in_vain
+from .evolve_usage import hold, wants_hold
 from .flapping import flipped, follow_screen, held_until, may_flip, unheard, wants_flip
 from .foreseen import climb
 from .holding import HANDS_OFF, hold_ends
@@ -55,6 +56,8 @@ def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
     change = _errand(s) if s.errand is not None else Change(s)
     if s.flip_held:
         change = change.then(_late_flip(change.state, spec, now))
+    if wants_hold(change.state):
+        return change.then(hold(change.state, now))
     if (found := _detect(change.state, spec, now)) is not None:
         change = change.then(found)
         if change.state.incident is not None and s.incident is None:
@@ -72,7 +75,7 @@ def decide(s: AgentState, spec: AgentSpec, now: float) -> Change:
 def due(s: AgentState, spec: AgentSpec) -> float | None:
     """Engine time at which `decide` may next have something to say; None: not before new evidence."""
     spec = in_force(s, spec)
-    if s.errand and not s.errand.issued:
+    if (s.errand and not s.errand.issued) or wants_hold(s):
         return 0.0
     times = []
     if s.recovery is not None or s.incident is not None:
@@ -193,7 +196,7 @@ def _gentle(s: AgentState, spec: AgentSpec, now: float, without: float | None) -
         observed=observes,
     )
     s = replace(s, quick_looked=now)
-    if plan and not observes:
+    if plan and not observes and not s.spending.held:
         s = nudges.begun_gently(s, plan, f"no progress for {without:.0f} s", now)
     return Change(s, (note,))
 
@@ -460,7 +463,8 @@ def _unproved(s: AgentState, recovery: Recovery, spec: AgentSpec, now: float) ->
         return proved.then(settle(proved.state, now))
     why, trouble = f"no fresh progress within {spec.policy.verify_within:g} s", s.trouble
     if trouble is None:
-        return end_attempt(s, now, ok=False, why=why)
+        change = end_attempt(s, now, ok=False, why=why)
+        return change.then(in_vain(change.state, now, why))
     said = f"its {trouble.source} says: {trouble.line}"
     change = end_attempt(s, now, ok=False, why=f"{why}; {said}")
     return change.then(found_out(change.state, now, trouble.cause, said, spec))
@@ -475,7 +479,7 @@ def _quiet_times(s: AgentState, spec: AgentSpec, now: float) -> Change:
         s = change.state
     elif s.phase is Phase.LIMITED and ends:
         shown = "" if s.screen == "limited" else s.screen
-        over = flipped(replace(s, limited_until=None, screen=shown), now)
+        over = flipped(replace(s, limited_until=None, screen=shown, hook=None), now)
         change = answered(over, now, spec.policy.verify_within, "the limit's time is over")
         s = change.state
     healthy = s.healthy_since is not None and s.incident is None and _spent(s)

@@ -139,6 +139,7 @@ def limits(s: AgentState, spec: AgentSpec) -> Limits:
     # Without a task and a probe there is nothing to start with or to become: it may be idle for ever. But a
     # frozen process (state T) is not idle by its own choice.
     resting = s.phase is Phase.IDLE or (s.phase is Phase.STARTING and not s.task and spec.ready is None)
+    resting = resting or (not s.task and s.hook is not None and s.hook.may_have_missed_an_end)
     watched = s.stopped if resting else s.phase in TIMED
     if not watched or not s.alive or s.attached or "process" in spec.liveness or unheard(s):
         return Limits(None, None, deadline)

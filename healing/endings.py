@@ -55,6 +55,20 @@ def found_out(
     return Change(s, (event(s, "agent_cause_found", at, cause=cause, detail=detail),))
 
 
+def in_vain(s: AgentState, at: float, why: str) -> Change:
+    """What a person ordered was not proved: from now on that is what the incident is about, and no longer the
+    order, by whom nobody learns what is wrong."""
+    incident = s.incident
+    if (
+        incident is None
+        or (incident.symptom, incident.cause) != ("ordered", "unknown")
+        or incident.detail == why
+    ):
+        return Change(s)
+    s = replace(s, incident=replace(incident, detail=why))
+    return Change(s, (event(s, "agent_cause_found", at, cause=incident.cause, detail=why),))
+
+
 def _outranks(incident: Incident, cause: str, spec: AgentSpec, until: float | None) -> bool:
     """Trouble that no retry heals outranks what the incident began with; so does a limit that has an end.
     What began with a person's order had no cause: the first that is found is its own."""

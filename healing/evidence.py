@@ -8,9 +8,10 @@ what the performer reports about our own acts are the `*Step*` kinds at the end.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from .agent import Shared
+from .usage import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,9 @@ class ScreenCleared:
 
 @dataclass(frozen=True, slots=True)
 class ErrorShown:
-    """The agent lives and says that it cannot go on: a line of its transcript (`source`), or a screen rule
-    that held. `cause`: of contract.md section 5; `line`: the words, as a quotation; `until`: engine time."""
+    """The agent lives and says that it cannot go on: a line of its transcript (`source`), its own hook, or a
+    screen rule that held. `cause`: of contract.md section 5; `line`: the words, as a quotation; `until`:
+    engine time."""
 
     agent: str
     at: float
@@ -171,6 +173,21 @@ class ErrorShown:
     line: str
     until: float | None = None
     source: str = "screen"
+
+
+HookPhase: TypeAlias = Literal["busy", "idle", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class HookTold:
+    """The agent CLI's own hook says what it is doing: `busy` (a turn is under way), `idle` (it ended) or
+    `waiting` (it asks a person; `words`: what). `tool`: one of its tools ran to its end just now, well."""
+
+    agent: str
+    at: float
+    phase: HookPhase
+    words: str = ""
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +244,34 @@ class SessionLearned:
     agent: str
     at: float
     session: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTold:
+    """All that one of its transcripts tells of tokens and cost until now; never life, never progress.
+
+    `transcript` names it (hostile text, bounded); `context_left`: 0..1 of the model's window, None: not told.
+    `old`: it was there before the attempt, so that of one nobody knows all is somebody else's."""
+
+    agent: str
+    at: float
+    transcript: str
+    tokens: Tokens
+    context_left: float | None = None
+    old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetJudged:
+    """What the guard of budgets says: why the agent is given nothing more to do (`held`, "": it is), and the
+    limits of which it was warned. `news`: what is to be told once, as (agent_budget_warned or
+    agent_budget_spent, agent or fleet, limit, words)."""
+
+    agent: str
+    at: float
+    held: str
+    warned: tuple[str, ...] = ()
+    news: tuple[tuple[str, str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,41 +472,10 @@ class StepFinished:
 
 
 Evidence: TypeAlias = (
-    ProcessStarted
-    | ProcessAdopted
-    | ProcessExited
-    | ProcessMeasured
-    | ConnectionSeen
-    | OutputSeen
-    | PaneLabelled
-    | FileChanged
-    | TranscriptGrew
-    | ScreenMatched
-    | ScreenCleared
-    | ErrorShown
-    | ReadyProbed
-    | BeatReceived
-    | CheckpointReceived
-    | CheckpointTaken
-    | SessionLearned
-    | DoneReceived
-    | FailReceived
-    | AskReceived
-    | LetterRefused
-    | PersonPresent
-    | Typed
-    | TaskGiven
-    | Unseen
-    | PaneLost
-    | SeenAgain
-    | SupervisorStalled
-    | Ordered
-    | StepFinished
-    | DecidersKnown
-    | Decided
-    | ChildrenRecovering
-    | ChildrenWell
-    | HeldBack
-    | LetGo
-    | CauseShared
-)
+    ProcessStarted | ProcessAdopted | ProcessExited | ProcessMeasured | ConnectionSeen | OutputSeen |
+    PaneLabelled | FileChanged | TranscriptGrew | ScreenMatched | ScreenCleared | ErrorShown | HookTold
+    | ReadyProbed | BeatReceived | CheckpointReceived | CheckpointTaken | SessionLearned | UsageTold |
+    DoneReceived | FailReceived | AskReceived | LetterRefused | PersonPresent | Typed | TaskGiven |
+    Unseen | PaneLost | SeenAgain | SupervisorStalled | Ordered | StepFinished | DecidersKnown | Decided
+    | ChildrenRecovering | ChildrenWell | HeldBack | LetGo | CauseShared | BudgetJudged
+)  # fmt: skip

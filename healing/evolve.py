@@ -2,7 +2,7 @@
 
 One agent is touched per evidence. What was learned is written into the state; what to do about it is
 decide's business. Evidence about another attempt than the present one changes nothing. The rules are sorted
-by who tells: evolve_process, evolve_letters, evolve_screens, evolve_sight.
+by who tells: evolve_process, evolve_letters, evolve_hooks, evolve_screens, evolve_sight.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from . import evidence as e
 from . import evolve_bounds as fleet_bounds
 from . import evolve_errors as errors
 from . import evolve_family as family
+from . import evolve_hooks as hooks
 from . import evolve_letters as letters
 from . import evolve_process as process
 from . import evolve_screens as screens
 from . import evolve_sight as sight
+from . import evolve_usage as spending
 from .agent import AgentState
 from .judge import connected, progress, seen_output
 from .obey import obey
@@ -61,6 +63,7 @@ _RULES: dict[type, Callable[[AgentState, Any, AgentSpec], Change]] = {
     e.ScreenMatched: screens.screen,
     e.ScreenCleared: screens.cleared,
     e.ErrorShown: errors.error,
+    e.HookTold: hooks.told,
     e.ReadyProbed: screens.probed,
     e.BeatReceived: letters.beat,
     e.CheckpointReceived: letters.checkpoint,
@@ -86,4 +89,6 @@ _RULES: dict[type, Callable[[AgentState, Any, AgentSpec], Change]] = {
     e.HeldBack: fleet_bounds.held_back,
     e.LetGo: fleet_bounds.let_go,
     e.CauseShared: fleet_bounds.cause_shared,
+    e.UsageTold: spending.usage,
+    e.BudgetJudged: spending.judged,
 }

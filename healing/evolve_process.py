@@ -52,6 +52,7 @@ def started(s: AgentState, ev: e.ProcessStarted, spec: AgentSpec) -> Change:
             ready=spec.liveness == ("process",) and spec.ready is None,
             says="",
             screen="",
+            hook=None,
             flips=(),
             flip_held=False,
             progress=None,

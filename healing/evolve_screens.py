@@ -8,6 +8,7 @@ from ..config.fleet import AgentSpec
 from . import evidence as e
 from .agent import AgentState, Phase, Stage, Trouble
 from .evolve_errors import at_work_again
+from .evolve_hooks import after_cleared, overruled, taken_over
 from .flapping import ASKS, follow_screen
 from .replacing import replace
 from .transitions import RESTS, Change, giving_way, recovered, settle
@@ -18,6 +19,9 @@ def screen(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
         return probed(s, e.ReadyProbed(s.id, ev.at, True), spec)
     if not s.alive or giving_way(s):
         return Change(s)
+    if (told := overruled(s, ev)) is not None:
+        return Change(told)
+    s = taken_over(s, ev)
     if ev.phase == "busy":
         change = at_work_again(s, ev.at)
         return change.then(_shown(change.state, ev, spec))
@@ -26,7 +30,10 @@ def screen(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
 
 def _shown(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
     screen = f"dialog {ev.rule}" if ev.phase == "dialog" else ev.phase
-    shown: dict[str, Any] = {"screen": screen, "limited_until": ev.until if ev.phase == "limited" else None}
+    shown: dict[str, Any] = {
+        "screen": screen,
+        "limited_until": _ends(s, ev) if ev.phase == "limited" else None,
+    }
     shown["trouble"] = _but_of_screen(s)
     if ev.phase in ASKS:
         shown["ready"] = True
@@ -35,8 +42,16 @@ def _shown(s: AgentState, ev: e.ScreenMatched, spec: AgentSpec) -> Change:
     return follow_screen(replace(s, **shown), ev.at, spec, ev.rule)
 
 
+def _ends(s: AgentState, ev: e.ScreenMatched) -> float | None:
+    """When the limit ends that it shows; where it names no time, as another source told it."""
+    known = s.limited_until if s.phase is Phase.LIMITED else None
+    return known if ev.until is None and known is not None and known > ev.at else ev.until
+
+
 def cleared(s: AgentState, ev: e.ScreenCleared, spec: AgentSpec) -> Change:
-    s = replace(s, screen="", limited_until=None, trouble=_but_of_screen(s))
+    if s.hook is not None and s.screen == s.hook.phase:
+        return Change(replace(s, hook=replace(s.hook, behind="")))  # it was not the screen that told of it
+    s = replace(s, screen=after_cleared(s), limited_until=None, trouble=_but_of_screen(s))
     return follow_screen(s, ev.at, spec, "the screen shows it no more")
 
 

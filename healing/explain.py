@@ -17,6 +17,7 @@ from .ladder import next_rung
 from .patience import MARGIN
 from .seats import in_force, seat_of
 from .transitions import spent
+from .usage import in_words as words_of_usage
 
 SOURCES = {
     "beat": "its letters in the inbox",
@@ -27,6 +28,7 @@ SOURCES = {
     "cpu": "CPU time of its process tree",
     "connection": "open connections of its process tree to its provider",
 }
+LAST_WORDS = "its last words: "
 LONG = 600.0
 """Seconds from which on a length of time is told in minutes and hours."""
 PROGRESS = "a changed file, a grown transcript, a new checkpoint, a working child, new output"
@@ -75,13 +77,14 @@ class Explanation:
     facts: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        out = [self.head()]
+        first = [fact for fact in self.facts if fact.startswith(LAST_WORDS)]  # they mostly say why
+        out = [self.head(), *(f"  {fact}" for fact in first)]
         for kind, age, source, counts in self.evidence:
             shown = "none yet" if age is None else f"{lasting(age)} ago"
             out.append(
                 f"  {kind:<10} {shown:>14}  from {source}{'' if counts else ' (does not count as life)'}"
             )
-        out += [f"  {fact}" for fact in self.facts]
+        out += [f"  {fact}" for fact in self.facts if fact not in first]
         out += [f"  {clock.line()}" for clock in self.clocks]
         return [*out, self.tail()]
 
@@ -148,6 +151,8 @@ def rule_words(found: Finding, s: AgentState, spec: AgentSpec) -> str:
         return _held(s, in_force(s, spec))
     if found.rule is Rule.ASKED:
         return f"it waits for a person: {s.message}" if s.message else "it waits for a person"
+    if found.rule is Rule.SCREEN_ASKS and s.hook is not None and s.hook.phase == "waiting":
+        return f"it waits for a person: {s.hook.words}"
     if found.rule is Rule.NO_PROGRESS:
         spell = found.at - s.last_progress if found.quick is None else found.quick
         return f"no progress for {spell:.1f} s, though it lives: {_gentle(s, spec)}"
@@ -195,6 +200,8 @@ def _nudge(s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
 def _held(s: AgentState, spec: AgentSpec) -> str:
     if s.phase is Phase.ESCALATED:
         return _given_up(s, spec)
+    if s.phase is Phase.PAUSED and s.spending.paused:
+        return f"{s.spending.held}; it is given nothing more to do"
     return {
         Phase.PAUSED: "a person paused it; hands off",
         Phase.STOPPED: "a person stopped it",
@@ -264,13 +271,12 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
         facts.append(f"task {s.task.id} used {lasting(used)} of {lasting(limit)}")
     if found.quick is not None and found.rule is not Rule.NO_PROGRESS:
         facts.append(f"no progress for {found.quick:.1f} s: {_gentle(s, spec)}")
-    if s.screen:
-        facts.append(f"its screen shows: {s.screen}" + (", and flaps" if s.flip_held else ""))
+    facts += _seen(s, now)
     if s.trouble is not None and s.alive:
         source, cause, line = s.trouble.source, s.trouble.cause, s.trouble.line
         facts.append(f"its {source} says that it cannot go on ({cause}): {line}")
     if s.last_words and not s.alive:
-        facts.append(f"its last words: {s.last_words[-1]}")
+        facts.append(LAST_WORDS + s.last_words[-1])
     facts += _short_of_more(s, policy, now)
     if s.moved is not None and s.alive:
         facts.append(f"its processes have read and written {s.moved / 1e6:.1f} MB")
@@ -278,6 +284,7 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
         names = ", ".join(s.tending.children)
         facts.append(f"its children recover: {names}; its clocks rest for {now - s.tending.since:.1f} s now")
     facts += _nudge(s, spec)
+    facts += _spending(s)
     facts += in_words_of_holds(s, now)
     if s.incident and s.incident.shared:
         shared = s.incident.shared
@@ -289,6 +296,26 @@ def _facts(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, ...]:
     if s.bad_letters:
         facts.append(f"{s.bad_letters} letters refused, see its inbox's bad/ folder")
     return tuple(facts)
+
+
+def _seen(s: AgentState, now: float) -> list[str]:
+    """What it looks like, and what it says of that itself."""
+    facts, hook = list[str](), s.hook
+    if s.screen and (hook is None or s.screen != hook.phase):
+        facts.append(f"its screen shows: {s.screen}" + (", and flaps" if s.flip_held else ""))
+    if hook is not None and s.alive:
+        words = f" ({hook.words})" if hook.words else ""
+        facts.append(f"its own hook told {lasting(max(0.0, now - hook.at))} ago: {hook.phase}{words}")
+    return facts
+
+
+def _spending(s: AgentState) -> list[str]:
+    """What its transcripts tell of tokens and cost, and whether it may go on spending."""
+    facts = [f"its transcripts tell {sums}"] if (sums := words_of_usage(s.spending)) else []
+    if s.spending.held:
+        what = "" if s.spending.paused else "; it may finish its turn"
+        facts.append(f"it is given nothing more to do: {s.spending.held}{what}")
+    return facts
 
 
 def _newest_progress(s: AgentState, now: float) -> str:
@@ -328,6 +355,8 @@ def _next(found: Finding, s: AgentState, spec: AgentSpec) -> tuple[str, float | 
         }
         timed = recovery.stage in WAITING_OUT
         return stages[recovery.stage], recovery.due - found.at if timed else None
+    if s.phase is Phase.PAUSED and s.spending.paused:
+        return "nothing until its budget is raised (`hhmrs set spending.KEY VALUE`) or `clear`", None
     if s.phase in HELD:
         again = "nothing until `restart`" if s.alive else "nothing until `start`"
         return {Phase.ESCALATED: "nothing until `clear`", Phase.PAUSED: "nothing until `unpause`"}.get(

@@ -25,7 +25,7 @@ def follow_screen(s: AgentState, at: float, spec: AgentSpec, why: str) -> Change
     s = flipped(s, at)
     asked = ASKS.get(s.screen)
     if asked is not None:
-        return _ask(s, asked, at, why)
+        return ask(s, asked, at, why)
     if s.phase in (Phase.WAITING, Phase.LIMITED):
         return answered(s, at, spec.policy.verify_within, why)
     return settle(s, at, why)
@@ -62,7 +62,7 @@ def unheard(s: AgentState) -> bool:
     return s.flip_held and s.screen in ASKS and wants_flip(s)
 
 
-def _ask(s: AgentState, asked: Phase, at: float, why: str) -> Change:
+def ask(s: AgentState, asked: Phase, at: float, why: str) -> Change:
     change = Change(s)
     if s.recovery and s.recovery.order:
         words = f"started, and now it is {asked.value}: its screen shows {why}"

@@ -100,8 +100,9 @@ def vital(s: AgentState) -> tuple[object, ...]:
 
 def guards_for(agents: Mapping[str, AgentSpec], policy: Policy) -> Guards:
     """The guards that every fleet has."""
+    from .budgets import Budgets
     from .cascade import Cascades
     from .hierarchy import Hierarchy
     from .slots import Slots
 
-    return Guards((Hierarchy(), Cascades(), Slots()), agents, policy)
+    return Guards((Hierarchy(), Cascades(), Slots(), Budgets()), agents, policy)

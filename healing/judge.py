@@ -92,7 +92,7 @@ def progress(
     # What it did just before it asked is told a moment after.
     if s.phase in (Phase.WAITING, Phase.LIMITED) and solid and not s.incident and at > s.since + REPLY:
         says = "" if s.says == "awaiting_approval" else s.says
-        return change.then(settle(replace(s, says=says, screen="", limited_until=None), at, what))
+        return change.then(settle(replace(s, says=says, screen="", hook=None, limited_until=None), at, what))
     if (
         s.incident
         and s.incident.cause != "deadline"  # time past does not come back

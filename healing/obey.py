@@ -25,6 +25,7 @@ from .transitions import (
     send_errand,
     settle,
 )
+from .usage import cleared
 
 NOTED = 300
 """Characters of a person's note that the event of their order quotes."""
@@ -61,10 +62,10 @@ def refusal(s: AgentState, order: str, spec: AgentSpec, to: str | None = None) -
         return "a recovery is just being carried out; try again in a moment"
     if s.undead and recovers:
         return "its old process tree would not die; end it by hand, then `clear`"
-    if order == "nudge" and not s.alive:
-        return "it is not running; use restart or start"
-    if order == "nudge" and not nudges.steps(s, spec):
-        return nudges.NOTHING
+    if s.spending.held and (recovers or order == "unpause"):
+        return f"{s.spending.held}; raise it with `hhmrs set`, or say `clear`"
+    if order == "nudge":
+        return _why_not_nudge(s, spec)
     if order == "resume" and not (s.resumable or s.session):
         return "there is no checkpoint and no session to resume from; use restart"
     if order == "reassign" and isinstance(why := target(s, spec, to), str):
@@ -80,6 +81,12 @@ def refusal(s: AgentState, order: str, spec: AgentSpec, to: str | None = None) -
     if order == "escalate" and s.phase is Phase.ESCALATED:
         return "it is already escalated"
     return None
+
+
+def _why_not_nudge(s: AgentState, spec: AgentSpec) -> str | None:
+    if not s.alive:
+        return "it is not running; use restart or start"
+    return None if nudges.steps(s, spec) else nudges.NOTHING
 
 
 def briefing(ev: Ordered) -> Briefing | None:
@@ -256,6 +263,11 @@ def _clear(s: AgentState, ev: Ordered, spec: AgentSpec) -> Change:
     change = end_attempt(s, ev.at, ok=False, why=f"cleared by {ev.by}")
     change = change.then(_forgive(change.state, ev.at))
     s = anew(change.state, ev.at)
+    spends, held = s.spending.paused, s.spending.held
+    s = replace(s, spending=cleared(s.spending))
+    if s.phase is Phase.PAUSED and spends:
+        said = f"what it has spent counts no more; it goes on unless more than that holds it ({held})"
+        return change.then(Change(s)).noting(_yes(s, ev, said))
     if s.phase in (Phase.PAUSED, Phase.STOPPED, Phase.DONE):
         return change.then(Change(s, (_yes(s, ev, f"budgets refilled; it stays {s.phase.value}"),)))
     if s.alive:

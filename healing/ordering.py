@@ -19,10 +19,11 @@ _SOURCES: tuple[tuple[type, ...], ...] = (
     (e.ProcessMeasured, e.ConnectionSeen),
     (e.OutputSeen,),
     (e.FileChanged,),
-    (e.TranscriptGrew, e.SessionLearned),
+    (e.TranscriptGrew, e.SessionLearned, e.UsageTold),
     (e.ScreenMatched, e.ScreenCleared, e.ErrorShown, e.ReadyProbed),
     # What it says itself outranks what its screen looks like.
     (
+        e.HookTold,
         e.BeatReceived,
         e.CheckpointReceived,
         e.AskReceived,
@@ -33,7 +34,7 @@ _SOURCES: tuple[tuple[type, ...], ...] = (
     (e.CheckpointTaken, e.StepFinished),
     (e.ProcessExited,),  # its last words and letters came before its end
     (e.DecidersKnown, e.Decided, e.ChildrenRecovering, e.ChildrenWell),  # about others, after its own end
-    (e.CauseShared, e.HeldBack, e.LetGo),
+    (e.CauseShared, e.HeldBack, e.LetGo, e.BudgetJudged),
     (e.TaskGiven, e.Ordered),  # given to what is left
 )
 SOURCE: dict[type, int] = {kind: rank for rank, kinds in enumerate(_SOURCES) for kind in kinds}

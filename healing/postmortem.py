@@ -79,6 +79,8 @@ class Case:
     alternates: int = 0
     pauses: float = 0.0
     observed: bool = False
+    spent: str = ""
+    """What its transcripts tell of tokens and cost until now, in words; "" where they do not."""
 
 
 def post_mortem(case: Case, lessons: Sequence[str]) -> str:
@@ -103,6 +105,7 @@ def _head(case: Case) -> str:
         ("opened", case.opened),
         ("over", f"{case.closed}, after {case.lasted or 0:.1f} s" if case.closed else "still open"),
         ("outcome", _outcome(case)),
+        *([("spent until now", case.spent)] if case.spent else ()),
         *([("to do", _to_do(case))] if case.escalated is not None and case.closed is None else ()),
     ]
     lines = ["| | |", "|---|---|", *(f"| {name} | {cell(value, 300)} |" for name, value in rows)]

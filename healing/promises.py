@@ -201,7 +201,8 @@ class Watch:
 
     def _compare(self, before: AgentState, after: AgentState, mine: Sequence[e.Evidence]) -> None:
         agent = after.id
-        if before.phase in HELD and after.phase is not before.phase and not _ordered(mine):
+        freed = before.spending.paused and not after.spending.held
+        if before.phase in HELD and after.phase is not before.phase and not (_ordered(mine) or freed):
             self.say("5 left", f"{agent} went from {before.phase} to {after.phase} after {mine}")
         if after.attempt not in (before.attempt, before.attempt + 1):
             self.say("3 rising", f"{agent} went from attempt {before.attempt} to {after.attempt}")

@@ -21,6 +21,9 @@ REST = 2.0
 REMEMBERED = 4096
 """Incidents of which it is remembered that they called."""
 NAMED = 3
+BUDGETS = {"agent_budget_warned": "budget warning", "agent_budget_spent": "budget spent"}
+"""Events that call as `budget`; they are no intervention, and in no orange bar."""
+WORDS = {type: icon[2] for type, icon in ICONS.items()} | BUDGETS
 _UNSAID = Alerts()
 
 
@@ -63,28 +66,29 @@ class Alarms:
     def _begin(self, events: Sequence[Event], newest: int) -> None:
         self._seq, self._told, self._waiting = newest, {}, []
         for event in events:
-            if event.type in ICONS:
+            if event.type in WORDS:
                 self._remember(event)
 
     def _wanted(self, event: Event, spec: FleetSpec | None) -> tuple[Event, bool, bool] | None:
         """The event with whether the bell, and whether a notice, is to tell it."""
-        name = event.type.removeprefix("hhmrs_")
+        name = "budget" if event.type in BUDGETS else event.type.removeprefix("hhmrs_")
         rule = _rule(spec, event.agent)
         bell, desktop = name in rule.bell, name in rule.desktop
-        if event.type not in ICONS or not (bell or desktop) or not self._remember(event):
+        if event.type not in WORDS or not (bell or desktop) or not self._remember(event):
             return None
         return event, bell, desktop
 
     def _of_shared(self, event: Event, fleet: Fleet) -> bool:
         """Of agents that fail of one cause the first calls for all; who is given up still calls."""
-        if not fleet.cascade or event.type == "hhmrs_failure":
+        if not fleet.cascade or event.type in ("hhmrs_failure", *BUDGETS):
             return False
         before, self._shared = self._shared, True
         return before
 
     def _remember(self, event: Event) -> bool:
         """Whether this is the first of its incident, or its end in failure."""
-        key = (event.incident or f"event {event.seq}", event.type == "hhmrs_failure")
+        own = event.incident if event.type not in BUDGETS else None
+        key = (own or f"event {event.seq}", event.type == "hhmrs_failure")
         if key in self._told or (not key[1] and (key[0], True) in self._told):
             return False
         self._told[key] = None
@@ -121,7 +125,7 @@ def _notice(events: Iterable[Event], fleet: Fleet) -> str:
     newest = {event.agent or "": event for event in events}
     if not newest:
         return ""
-    words = [f"{fleet.title(one.agent) or 'fleet'} {ICONS[one.type][2]}" for one in newest.values()]
+    words = [f"{fleet.title(one.agent) or 'fleet'} {WORDS[one.type]}" for one in newest.values()]
     line = ", ".join(words[:NAMED]) + (f" and {len(words) - NAMED} more" if len(words) > NAMED else "")
     reason = next(iter(newest.values())).data.get("reason") if len(words) == 1 else None
     return clean(f"hhmrs {fleet.name}: {line}" + (f": {reason}" if reason else ""), 160)

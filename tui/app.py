@@ -21,6 +21,7 @@ from .face import Face
 from .feed import Source
 from .looks import Glyphs
 from .palette import FleetCommands
+from .remembered import Remembering
 from .ringing import Calling, sequence
 from .screens.fleet import FleetScreen
 from .themes import HHMRS_DARK
@@ -41,7 +42,7 @@ class HhmrsApp(Face):
         driver: type[Driver] | None = None,
     ) -> None:
         super().__init__(glyphs, theme, driver)
-        self.fleet_screen = FleetScreen(source, glyphs)
+        self.fleet_screen = FleetScreen(source, glyphs, Remembering(self._memory, source.name))
 
     def on_mount(self) -> None:
         if isinstance(self._driver, EarlyDriver):

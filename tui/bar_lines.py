@@ -21,6 +21,10 @@ from .tree import tally
 
 LEAST_CELLS = (40, 10)
 """Columns and rows below which a dialog cannot be read; down to 60x20 nothing is lost."""
+BROAD = 110
+"""Cells from which on the orange bar counts its events: others and the reason go before that."""
+MORE = "more: ?"
+"""Behind the keys of the bar where there is no room for all."""
 NEEDS = {
     Phase.WAITING: "answer",
     Phase.ESCALATED: "clear",
@@ -90,13 +94,18 @@ def turn(order: str, agent: Agent | None) -> str:
 
 
 def bar_line(keys: Sequence[tuple[Key, str, bool]], colours: Colours, width: int) -> Text:
-    """As many as there is room for; those that are off (third value) are struck out. Each can be clicked."""
+    """As many as there is room for, and then where the others are told; those that are off (third value) are
+    struck out. Each can be clicked."""
     text, room = Text(" "), width - 1
-    for key, label, on in keys:
-        size = len(key.shown) + len(label) + 3
-        if size > room:
+    sizes = [len(key.shown) + len(label) + 3 for key, label, _ in keys]
+    for number, (key, label, on) in enumerate(keys):
+        last = sum(sizes[number:]) <= room
+        if not last and sizes[number] > room - len(MORE):
+            if room >= len(MORE):
+                click = Style(meta={"@click": "screen.press_key('question_mark')"})
+                text.append(MORE, Style(color=colours[Tone.BUSY]) + click)
             break
-        room -= size
+        room -= sizes[number]
         click = Style(meta={"@click": f"screen.press_key('{key.keys[0]}')"})
         cap = Style(color=colours[Tone.BUSY if on else Tone.QUIET], bold=on)
         word = Style(color=colours[Tone.TEXT if on else Tone.QUIET], strike=not on)
@@ -113,7 +122,8 @@ def tron_line(line: Intervention, now: float, ground: str, glyphs: Glyphs, width
     """The orange bar as of `now` (epoch seconds): the newest event, the others, its reason, the key."""
     strong, calm = Style(color=TRON_INK, bgcolor=ground, bold=True), Style(color=TRON_INK, bgcolor=ground)
     bolt = "!" if glyphs.plain else "⚡"
-    text = Text().append(f" {bolt} TRON  {line.told[0].icon} {line.text(now, glyphs.dot)}", strong)
+    newest = line.text(now, glyphs.dot, brief=width < BROAD)
+    text = Text().append(f" {bolt} TRON  {line.told[0].icon} {newest}", strong)
     hint = "  x dismiss "
     room = width - text.cell_len - len(hint)
     if room < 0:

@@ -80,6 +80,7 @@ class DaemonSource:
     ) -> None:
         """`config` and `flaws`: the fleet file, and what is wrong with it, where `spec` is None for it."""
         self._dir = state_dir
+        self.name = state_dir.fleet
         self._spec = spec
         self.keeper = FleetKeeper(state_dir, spec.path if spec is not None else config, spec, flaws)
         self._terminals = terminals
@@ -159,7 +160,8 @@ class DaemonSource:
         return ["tmux", "-L", socket, "-u", "attach-session", *(["-r"] if watch else []), "-t", target]
 
     def close(self) -> None:
-        self._reader.close()
+        """Waits for no look: one that hangs is not worth that."""
+        self._reader.close(wait=False)
         self.numbers.close()
 
     def _read(self, focus: str | None) -> None:

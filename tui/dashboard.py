@@ -25,6 +25,7 @@ from .charts import (
     trimmed,
     unit,
 )
+from .localtime import zone_name
 from .looks import clean
 from .prose import Line
 from .tones import Tone
@@ -172,7 +173,9 @@ def over_time_lines(
     margin = margin_of(counts, HEIGHT)
     step = unit(max(map(sum, counts)), HEIGHT)
     scale = f", a cell for {step}" if step > 1 else ""
-    head: Line = ((f"Incidents per {_width(each * shape.fold)}", Tone.BUSY), (scale, Tone.QUIET))
+    clock = zone_name(_local(slices[-1]["until"], zone).timestamp(), zone)
+    told = f"{scale}; times in {clock}"
+    head: Line = ((f"Incidents per {_width(each * shape.fold)}", Tone.BUSY), (told, Tone.QUIET))
     lines = [head, *_legend(totals, width, plain)]
     if sum(totals):
         lines += stacks(counts, KINDS, shape, HEIGHT, plain)

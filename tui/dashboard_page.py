@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 from ..healing.markdown import cell
@@ -22,13 +22,15 @@ PICTURE = 100
 
 def dashboard_page(document: Mapping[str, Any], fleet: str, *, dark: bool = True) -> Printout:
     """Both forms of the dashboards of one span."""
-    title = f"{clean(fleet, 40)}: recoveries, {span_words(document)}"
+    named = f"{clean(fleet, 40)}: recoveries, "
+    title = named + span_words(document)
+    written = named + span_words(document, UTC)  # for others, wherever they are
     name = f"hhmrs-{clean(fleet, 40)}-{clean(document['span']['name'], 20)}"
 
     def picture() -> str:
         return svg(dashboard(document, PICTURE), cut(title, PICTURE), PICTURE, dark)
 
-    return Printout(name, lambda: markdown(document, title), picture)
+    return Printout(name, lambda: markdown(document, written, UTC), picture)
 
 
 def markdown(document: Mapping[str, Any], title: str, zone: tzinfo | None = None) -> str:

@@ -229,6 +229,8 @@ def read_agent(
 def _doing(raw: Mapping[str, Any], titles: Mapping[str, str], up: bool) -> str:
     """Without a daemon nothing is under way; the next one takes it up."""
     step, stage, asks = raw.get("next") or {}, raw.get("stage"), raw.get("asks") or {}
+    if raw.get("budget"):
+        return "budget spent: held" if raw.get("phase") == "paused" else "budget spent: finishes its turn"
     held = [str(hold.get("by")) for hold in _maps(raw.get("held_back"))]
     if held and stage in (None, "backoff"):
         what = f"{step.get('strategy')}: " if step else ""

@@ -117,8 +117,10 @@ def show_early(early: EarlyScreen, state: StateDir, config: Path | None, glyphs:
 def _show(early: EarlyScreen, state: StateDir, config: Path | None, glyphs: Glyphs) -> bool:
     from .early_frame import frame, most_rows, painted
     from .glimpse import glimpse
+    from .remembered import Memory
 
-    seen = glimpse(state, config, most_rows(shutil.get_terminal_size()))
+    left = Memory().left(state.fleet)
+    seen = glimpse(state, config, most_rows(shutil.get_terminal_size()), left)
     paint = _paint(glyphs)
     size = shutil.get_terminal_size()
     if seen is None or frame(seen, size, paint) is None:

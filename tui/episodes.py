@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..controller.ports import Event
 from .document import moment
 from .interventions import timeline
+from .localtime import local, zone_name
 from .looks import age, clean
 from .prose import Line, Page, broken, timeline_lines
 from .tones import Tone
@@ -117,13 +118,15 @@ def timeline_page(
             inner = timeline_lines(timeline(one.events, now, plain), width - 2)
             lines += [(("  ", Tone.QUIET), *line) for line in inner]
         picks.update(dict.fromkeys(range(first, len(lines)), one.incident))
+    if lines:
+        lines.append(((f"times by this machine's clock, {zone_name(now)}", Tone.QUIET),))
     return Page(tuple(lines or timeline_lines((), width)), picks)
 
 
 def _head(one: Episode, now: float, width: int, plain: bool, unfolded: bool) -> list[Line]:
     opened, closed = ("v", ">") if plain else ("▾", "▸")
     began = moment(one.events[0].at)
-    when = "" if began is None else f" {clean(one.events[0].at[11:19], 8)} {age(now - began):>4}"
+    when = "" if began is None else f" {local(began)} {age(now - began):>4}"
     tries = ", ".join(f"{count} {word}" if count > 1 else word for word, count in one.tries)
     ended = f" after {age(one.lasted)}" if one.lasted is not None else ""
     count = sum(count for _, count in one.tries)

@@ -14,6 +14,7 @@ from textual.message import Message
 from ..config.fleet import FleetSpec
 from ..controller.ports import Event
 from ..healing.agent import AgentState
+from .aside import tell
 from .document import Fleet
 from .keeping import Keeper
 from .looks import clean
@@ -38,8 +39,8 @@ PANE_AT_REST = 0.25
 single key selects is read at once."""
 PANE_STILL = 4.0
 """The same at a pane that does not change. The daemon sees its output meanwhile: that is a reason to look."""
-PATIENCE = 1.0
-"""Seconds that leaving waits for looks that hang."""
+PATIENCE = 0.15
+"""Seconds that leaving waits for looks that hang: they end with the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Source(Protocol):
         """Cheap: something that is equal to what it was before as long as only the clock has gone on."""
         ...
 
+    name: str
+    """The fleet's, known before it is looked at."""
     numbers: Numbers
     """Its whole past: figures, incidents, post-mortems."""
 
@@ -280,7 +283,7 @@ class Feed:
             seen = replace(last, fault=clean(f"cannot read the fleet: {error}", 200))
             self._pulse = None
         self._last = seen if not seen.fault else self._last
-        self._post(FleetSeen(seen))
+        tell(self._post, FleetSeen(seen))
         self._listen(seen.fleet)
 
     def _listen(self, fleet: Fleet) -> None:
@@ -316,4 +319,4 @@ class Feed:
             self._pane.every = min(PANE_STILL, 2 * self._pane.every)
             return
         self._pane.every = self._pane_every
-        self._post(seen)
+        tell(self._post, seen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,12 @@ from ..controller.reports.known import current, read_state
 from ..controller.reports.roster import Listed, fleet_named_in, read_roster
 from ..healing.agent import AgentState, Phase
 from .document import Agent, Fleet, Trouble, fleet_of, read_agent
-from .looks import clean
-from .rows import SICK
+from .listing import Listing, Sort, View
+from .looks import LOOKS, clean
+from .remembered import Left
+from .rows import SICK, Row
 from .tree import grow
+from .viewmodel import Lines
 
 NEWEST = 400
 """Events of the fleet among which the newest intervention is looked for."""
@@ -33,15 +36,17 @@ NEWEST = 400
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
-    """`events`: the newest of the fleet, oldest first."""
+    """`events`: the newest of the fleet, oldest first; `left`: how its screen was left."""
 
     fleet: Fleet
     events: tuple[Event, ...]
+    left: Left = field(default_factory=Left)
 
 
-def glimpse(state: StateDir, config: Path | None, rows: int) -> Glimpse | None:
-    """The fleet as it is now, whole for the first `rows` agents of the tree; None where there is none to be
-    had at once. `config`: its fleet file, None: the one that its daemon goes by."""
+def glimpse(state: StateDir, config: Path | None, rows: int, left: Left | None = None) -> Glimpse | None:
+    """The fleet as it is now, whole for whoever can be in sight on `rows` lines of a screen that was `left`
+    so; None where there is none to be had at once. `config`: its fleet file, None: the one that its daemon
+    goes by."""
     holder = read_holder(state)
     if holder is None or not holder.ready or holder.is_stopped() or state.path.stat().st_uid != os.geteuid():
         return None
@@ -53,7 +58,7 @@ def glimpse(state: StateDir, config: Path | None, rows: int) -> Glimpse | None:
     reader = LedgerReader(state.ledger)
     try:
         with reader.at_once():
-            return _read(reader, state, holder, listed, rows)
+            return _read(reader, state, holder, listed, (rows, left or Left()))
     except (LedgerError, ValueError, TypeError, KeyError):
         return None
     finally:
@@ -67,8 +72,13 @@ def find(config: Path, fleet: str | None) -> StateDir | None:
 
 
 def _read(
-    reader: LedgerReader, state: StateDir, holder: Holder, listed: Sequence[Listed], rows: int
+    reader: LedgerReader,
+    state: StateDir,
+    holder: Holder,
+    listed: Sequence[Listed],
+    wanted: tuple[int, Left],
 ) -> Glimpse | None:
+    """`wanted`: how many lines there are, and how the screen was left."""
     book = {row["id"]: row for row in reader.agents()}
     known = {one.id for one in listed}
     strangers = [name for name in book if name not in known]
@@ -77,7 +87,7 @@ def _read(
     everybody = tuple(
         Agent(one.id, clean(one.title, 64), one.parent, phase=_phase(book.get(one.id))) for one in listed
     )
-    names = grow(Fleet("", 0.0, up=True, agents=everybody)).order[:rows]
+    names = _near(Fleet("", 0.0, up=True, agents=everybody), *wanted)
     states = _states(reader, book, names)
     titles = {one.id: one.title for one in listed}
     parents = {one.id: one.parent for one in listed}
@@ -91,7 +101,22 @@ def _read(
     }
     agents = tuple(near.get(one.id, one) for one in everybody)
     events = reader.events(since=max(0, reader.newest_seq() - NEWEST))
-    return Glimpse(fleet_of(whole, holder.now(), agents, tuple(troubles)), tuple(events))
+    return Glimpse(fleet_of(whole, holder.now(), agents, tuple(troubles)), tuple(events), wanted[1])
+
+
+def _near(fleet: Fleet, rows: int, left: Left) -> Sequence[str]:
+    """Whose whole state the lines in sight need: those around the selected one, and all by whose state the
+    lines are ordered. Of the fleet only places, titles and phases are known yet."""
+    listing, order = left.listing, grow(fleet).order
+    if listing.view is View.PROBLEMS:
+        phases = {agent.id: agent.phase for agent in fleet.agents}
+        return [name for name in order if LOOKS[phases[name]].rank or phases[name] is Phase.UNKNOWN]
+    if listing.sort not in (Sort.TREE, Sort.NAME, Sort.NEED):
+        return order
+    if listing != Listing():
+        order = tuple(line.agent for line in Lines().of(fleet, listing) if isinstance(line, Row))
+    first = max(0, order.index(left.agent) - rows) if left.agent in order else 0
+    return order[first : first + rows + 1]
 
 
 def _phase(row: Mapping[str, Any] | None) -> Phase:

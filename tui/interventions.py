@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from ..controller.ports import Event
 from .document import Fleet, moment
+from .localtime import local
 from .looks import age, clean
 from .tones import Tone
 
@@ -73,10 +74,11 @@ class Intervention:
         """Age of the newest event."""
         return max(0.0, now - self.told[0].at)
 
-    def text(self, now: float, dot: str = "·") -> str:
-        """`Dir-Code timeout · 3 · 5s`"""
+    def text(self, now: float, dot: str = "·", *, brief: bool = False) -> str:
+        """`Dir-Code timeout · 3 events · 5s`; without the number where it is one, or there is little room."""
         first = self.told[0]
-        return f"{first.who} {first.what} {dot} {self.count} {dot} {age(self.seconds(now))}"
+        events = f"{self.count} events {dot} " if self.count > 1 and not brief else ""
+        return f"{first.who} {first.what} {dot} {events}{age(self.seconds(now))}"
 
     def others(self, now: float, room: int) -> str:
         """The other agents' newest events with their ages, as many as fit into `room` cells."""
@@ -84,7 +86,8 @@ class Intervention:
         for number, one in enumerate(self.told[1:]):
             word = f"   {one.icon} {one.who} {one.what} {age(now - one.at)}"
             left = len(self.told) - 2 - number
-            more = f"   +{left + 1}"
+            more = f"   +{left + 1} more"
+            more = more if cell_len(line + more) <= room else more.removesuffix(" more")
             if cell_len(line + word) + (len(more) if left else 0) > room:
                 return line + more if cell_len(line + more) <= room else line
             line += word
@@ -188,7 +191,7 @@ def _moment(event: Event, now: float, plain: bool, count: int = 1) -> Moment:
     icon = (known[1] if plain else known[0]) if known else ("-" if plain else "·")
     return Moment(
         seq=event.seq,
-        clock=clean(event.at[11:19], 8),
+        clock=clean(event.at[11:19], 8) if at is None else local(at),
         seconds=None if at is None else max(0, int(now - at)),
         icon=icon,
         what=known[2] if known else clean(event.type.replace("_", " "), 40),

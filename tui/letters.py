@@ -70,20 +70,26 @@ def letter_main(argv: list[str]) -> int:
     verb = argv[0] if argv else ""
     if verb not in VERBS:
         return _say(2, "a letter is one of: " + " ".join(VERBS))
+    code, why = write_letter(verb, argv[1:])
+    return _say(code, f"{verb}: {why}") if code else 0
+
+
+def write_letter(verb: str, rest: list[str]) -> tuple[int, str]:
+    """Write the letter that these words of a command line mean, or print what they ask for: 0, or 1 (not
+    written) or 2 (usage), and why."""
     try:
-        words, options = _parse(verb, argv[1:])
+        words, options = _parse(verb, rest)
         if "--help" in options:
             sys.stdout.write(_HELP[verb])
-            return 0
-        if "--snippet" in options:
-            return _print_snippet(options["--snippet"][-1])
-        fields = _FIELDS[verb](words, options)
-        _send(verb, fields, durable=verb != "beat")
+        elif "--snippet" in options:
+            _print_snippet(options["--snippet"][-1])
+        else:
+            _send(verb, _FIELDS[verb](words, options), durable=verb != "beat")
     except _Usage as wrong:
-        return _say(2, f"{verb}: {wrong}")
+        return 2, str(wrong)
     except _Unsent as why:
-        return _say(1, f"{verb}: {why}")
-    return 0
+        return 1, str(why)
+    return 0, ""
 
 
 def _say(code: int, text: str) -> int:
@@ -269,11 +275,10 @@ def _deliver(draft: str, final: str, letter: bytes, durable: bool) -> None:
             os.close(folder)
 
 
-def _print_snippet(which: str) -> int:
+def _print_snippet(which: str) -> None:
     ending = {"python": "py", "sh": "sh"}.get(which)
     if ending is None:
         raise _Usage(f"--snippet is python or sh, not {which!r}")
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "snippets", "heartbeat." + ending)
     with open(path, encoding="utf-8") as file:
         sys.stdout.write(file.read())
-    return 0

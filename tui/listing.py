@@ -44,6 +44,11 @@ class Listing:
         """Whether the list is drawn as a tree."""
         return self.view is View.TREE and self.sort is Sort.TREE
 
+    @property
+    def figures(self) -> bool:
+        """Whether it is ordered by what only the column of the retries has room to tell."""
+        return self.sort in (Sort.CPU, Sort.MEMORY)
+
     def turned(self) -> Listing:
         """The other view."""
         return replace(self, view=View.TREE if self.view is View.PROBLEMS else View.PROBLEMS)

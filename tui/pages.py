@@ -25,7 +25,7 @@ _HEADING = re.compile(r"(#{1,6}) +(.*)")
 _ITEM = re.compile(r"(\s*)(?:[-*]|\d{1,3}\.) +(.*)")
 _RULE = re.compile(r":?-{3,}:?")
 _ESCAPED = re.compile(r"\\([\\`*_{}\[\]<>()#+\-.!|])")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\.\d+Z")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:T(?=.*Z)| )(\d\d:\d\d:\d\d)(?:\.\d+Z)?")
 _CELL_END = re.compile(r"(?<!\\)\|")
 
 

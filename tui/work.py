@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # what only these views need is loaded when one of them is first in sight
     from ..controller.checkpoints.present import Files
-    from ..controller.workspaces.token_counts import Tokens
+    from ..healing.usage import Tokens
 
 
 class WorkError(Exception):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from .aside import tell
 from .feed import Beat, Post
 from .looks import clean
 from .work import Work, WorkError
@@ -68,7 +69,7 @@ class WorkFeed:
             began = time.monotonic()
             if began < self._due.get(one, 0.0) or one not in self._wanted:
                 continue
-            self._post(self._seen(one))
+            tell(self._post, self._seen(one))
             now = time.monotonic()
             self._due[one] = now + max(PACES[one.what], SHARE * (now - began))
 

@@ -8,13 +8,17 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from ..environment import passed
 from ..fleet import Profile, Seat
 from ..nodes import read_nodes
 from ..profile_fields import as_profile, read_profile
 from ..references import UnsetVariable, resolve_references
 from ..shapes import Report
 
-BUILTIN = ("claude", "codex", "gemini", "opencode", "aider", "shell")
+BUILTIN = (
+    "claude", "codex", "gemini", "qwen", "opencode", "copilot", "aider", "goose", "crush", "cursor", "amp",
+    "shell",
+)  # fmt: skip
 _SAFE_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 _PLACEHOLDER = re.compile(r"\{(model|prompt|session)\}")
 
@@ -92,13 +96,11 @@ def _fill(part: str, values: Mapping[str, str | None]) -> str:
 
 
 def launch_env(seat: Seat, base: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of a seat: `base` less the profile's `unset_env`, with both `env`s laid over it.
+    """The whole environment of a seat: what its profile lets pass of `base`, with both `env`s laid over it.
 
-    ${VAR} is looked up in `base`, `$$` is a dollar sign. Raises LaunchError naming a variable not set."""
+    ${VAR} is looked up in all of `base`, `$$` is a dollar sign. Raises LaunchError naming what is not set."""
     profile = seat.profile
-    exact = {name for name in profile.unset_env if not name.endswith("*")}
-    begins = tuple(name[:-1] for name in profile.unset_env if name.endswith("*"))
-    env = {k: v for k, v in base.items() if k not in exact and not (begins and k.startswith(begins))}
+    env = passed(profile, base)
     for name, value in {**profile.env, **seat.env}.items():
         try:
             env[name] = resolve_references(value, base)

@@ -173,6 +173,10 @@ class Brain:
         if change.happenings or vital(before) != vital(after):
             turn.changed.add(after.id)
             self._hear(self._guards.changed(before, after, change.happenings, now))
+        elif before.spending is not after.spending:
+            if len(before.spending.known) != len(after.spending.known):
+                turn.changed.add(after.id)  # how much of it was there before is known only now
+            self._hear(self._guards.changed(before, after, (), now))
         turn.actions.extend(change.actions)
 
     def _with_family(self, happening: Happening) -> Happening:

@@ -48,6 +48,7 @@ CALM = (
     e.PaneLabelled,
     e.FileChanged,
     e.TranscriptGrew,
+    e.UsageTold,
     e.BeatReceived,
     e.CheckpointTaken,
 )
@@ -290,6 +291,8 @@ class Engine:
         """What is no agent's evidence is written down as it is."""
         if isinstance(done, e.StepFinished):
             told: dict[str, object] = {"cascade": action.key, "ok": done.ok, "message": done.why or "done"}
+            if action.key.startswith("budget "):
+                told = {"about": told.pop("cascade"), **told}
             self.note(Happening("operator_notified", "", done.at, None, told))
 
     def announce(self, action: a.Announce) -> None:

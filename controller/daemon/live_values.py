@@ -80,6 +80,14 @@ class LiveValues:
         return live_values(state) | {"missed": missed}
 
 
+def usage_values(s: AgentState) -> list[float | None] | None:
+    """sent, received, cached, cost, context_left; None: its transcripts tell nothing."""
+    if not s.spending.known:
+        return None
+    total = s.spending.total
+    return [total.sent, total.received, total.cached, total.cost, s.spending.context_left]
+
+
 def live_values(s: AgentState) -> dict[str, object]:
     trace = s.trace
     return {
@@ -109,5 +117,6 @@ def live_values(s: AgentState) -> dict[str, object]:
         "last_shown": s.last_shown,
         "overlong": s.overlong,
         "progress_kind": s.progress_kind,
+        "usage": usage_values(s),
         "last_heartbeat": to_iso(trace.beat) if trace.beat else None,
     }

@@ -119,6 +119,7 @@ class Supervision:
         known, hands_off = self.engine.states.get, self.performer.hands_off
         self.performer.alerts = Alerts(state_dir, self.terminals, self.clock, self._emit, known, hands_off)
         self.deliveries.ancestors = self._ancestors
+        self.deliveries.cli_of = self._cli_of
         self.sources: tuple[Source, ...] = ()
         self.correspondence = Correspondence(CommsLog(state_dir.comms_log), fleet, self.engine.states)
         self.adoption = Adoption(state_dir, ledger, self.terminals, self.table, self.clock)
@@ -400,3 +401,7 @@ class Supervision:
 
     def _ancestors(self, agent: str) -> tuple[str, ...]:
         return self.fleet.ancestors(agent)
+
+    def _cli_of(self, agent: str) -> str:
+        state, spec = self.engine.states.get(agent), self.engine.fleet.agents.get(agent)
+        return seat_of(state, spec).profile.hooks if state and spec else ""

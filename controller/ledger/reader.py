@@ -43,11 +43,16 @@ class LedgerReader(LedgerQueries):
                 if conn is not None and conn is self._conn:
                     roll_back(conn)
 
-    def close(self) -> None:
-        with self._lock:
+    def close(self, *, wait: bool = True) -> None:
+        """Without `wait`, what is being read now is read on, and its connection ends with the process."""
+        if not self._lock.acquire(blocking=wait):
+            return
+        try:
             if self._conn is not None:
                 self._conn.close()
                 self._conn = None
+        finally:
+            self._lock.release()
 
     def _rows(self, sql: str, bound: Sequence[object] = ()) -> list[Record]:
         with self._lock:

@@ -15,6 +15,8 @@ from ...config.fleet import AgentSpec
 from ...healing import evidence as e
 from ...healing.masking import mask_secrets
 from ..checkpoints.checkpoints import CheckpointStore, from_letter
+from ..clock import local_now
+from ..hooks.translating import evidence_of
 from ..ports import Checkpoint, Clock, Letter
 from .decisions import Ancestors, decision
 from .inbox import Inbox
@@ -46,6 +48,8 @@ class Deliveries:
         """Told, in the thread that removed them, whose letters were removed."""
         self.ancestors: Ancestors = lambda _: ()
         """Whose children are whose, as the fleet file says now."""
+        self.cli_of: Callable[[str], str] = lambda _: ""
+        """agent -> the kind of hooks of what it runs on now (Profile.hooks); empty: any may speak for it."""
         self._store = store
         self._clock = clock
         self._readers: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -99,10 +103,20 @@ class Deliveries:
                 except Refused as why:
                     self.inbox.refuse(letter, str(why))
                     continue
+            elif letter.kind == "hook":
+                found.evidence.extend(self._told(letter, now))
             elif rule := _PLAIN.get(letter.kind):
                 found.evidence.append(rule(letter.agent, now, letter.fields))
             found.letters.append(letter)
         return ""
+
+    def _told(self, letter: Letter, now: float) -> list[e.Evidence]:
+        """What a hook says. Another CLI that the agent runs as a tool has the same inbox, and is not it."""
+        cli, own = letter.fields["cli"], self.cli_of(letter.agent)
+        if own and cli != own:
+            return []
+        event, said = letter.fields["event"], letter.fields["payload"]
+        return evidence_of(letter.agent, cli, event, said, now, local_now())
 
     def _store_all(
         self, letters: list[Letter], task: str | None

@@ -61,6 +61,9 @@ NAMED_KEYS = ("Enter", "Escape", "Up", "Down", "Left", "Right", "Tab", "Space")
 KEY = re.compile(rf"[A-Za-z0-9]|{'|'.join(NAMED_KEYS)}")
 """What `send` may press as one key, without an Enter: a menu takes no pasted text."""
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_CLI_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_HOOK_HEAD = b'{"kind":"hook",'
 ORDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -70,9 +73,46 @@ class Refused(Exception):
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """One JSON object with bounded depth, no duplicate keys and no NaN. Raises Refused."""
+    """One JSON object with bounded depth, no duplicate keys and no NaN. Raises Refused.
+
+    What a CLI told its hook follows the letter of that, and is its `payload`: nobody looked at it before."""
     if len(raw) > MAX_LETTER:
         raise Refused("larger than 1 MiB")
+    if raw.startswith(_HOOK_HEAD):
+        head, _, said = raw.partition(b"\n")
+        letter = _object(head)
+        return letter | {"payload": payload(said)} if said.strip() else letter
+    return _object(raw)
+
+
+def payload(raw: bytes) -> dict[str, Any]:
+    """The members of the JSON object that `raw` begins with, as far as they are whole: one that was cut off
+    has lost its last ones; what is no object has none, and what is nested too deep is left out."""
+    text, at, found = raw.decode("utf-8", errors="replace"), 0, dict[str, Any]()
+    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    begins = _OPENING.match(text)
+    try:
+        while begins is not None:
+            name, at = decoder.raw_decode(text, begins.end())
+            colon = _COLON.match(text, at)
+            if not isinstance(name, str) or colon is None:
+                break
+            value, at = decoder.raw_decode(text, colon.end())
+            begins = _COMMA.match(text, at)
+            if begins is None and _CLOSING.match(text, at) is None:
+                break  # a number at the cut may have lost its last digits
+            if not _too_deep([value]):
+                found[name] = value
+    except (ValueError, RecursionError, Refused):
+        return found
+    return found
+
+
+_OPENING, _COLON = re.compile(r"\s*\{\s*"), re.compile(r"\s*:\s*")
+_COMMA, _CLOSING = re.compile(r"\s*,\s*"), re.compile(r"\s*\}")
+
+
+def _object(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except UnicodeDecodeError:
@@ -227,6 +267,15 @@ def _decide(letter: dict[str, Any]) -> dict[str, Any]:
     return {"incident": _text(letter, "incident", needed=True, limit=200), "strategy": strategy}
 
 
+def _hook(letter: dict[str, Any]) -> dict[str, Any]:
+    cli, event = letter.get("cli"), letter.get("event")
+    if not isinstance(cli, str) or not _CLI_NAME.fullmatch(cli):
+        raise Refused("cli must be the name of an agent CLI")
+    if not isinstance(event, str) or not _EVENT_NAME.fullmatch(event):
+        raise Refused("event must be the name of a hook")
+    return {"cli": cli, "event": event, "payload": _tree(letter, "payload")}
+
+
 def order(letter: dict[str, Any]) -> dict[str, Any]:
     """A person's order: id, order, agent ("" for the whole fleet), by, args. Raises Refused."""
     if letter.get("kind") != "order":
@@ -271,4 +320,5 @@ KINDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "fail": _end,
     "ask": _ask,
     "decide": _decide,
+    "hook": _hook,
 }

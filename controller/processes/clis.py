@@ -6,6 +6,7 @@ command itself can be what it left behind."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 
 from .process_table import ProcessRow
@@ -52,13 +53,21 @@ class CliWatch:
         return found
 
 
-def head_of(rows: Sequence[ProcessRow], names: Sequence[str]) -> int:
-    """Pid of the CLI that a shell, the first of `rows`, has started; 0 when there is none. What it does is no
-    more the work of a child than what an agent's command does."""
-    if not rows or rows[0].name not in SHELLS:
-        return 0
-    below = (row.pid for row in rows[1:] if row.parent == rows[0].pid and _called(row.name, names))
-    return next(below, 0)
+def heads_of(rows: Sequence[ProcessRow], names: Sequence[str]) -> frozenset[int]:
+    """Pids of the CLI itself below the first of `rows`: what a shell has started, or what the CLI's command,
+    often a wrapper, has started under its own name. What these do is no more the work of a child than what
+    an agent's command does: a spinner costs time as well."""
+    if not rows:
+        return frozenset()
+    if rows[0].name in SHELLS:
+        below = (row.pid for row in rows[1:] if row.parent == rows[0].pid and _called(row.name, names))
+        heads = set(islice(below, 1))
+    else:
+        heads = {rows[0].pid} if _called(rows[0].name, names) else set()
+    left = [row for row in rows[1:] if _called(row.name, names)] if heads else []
+    while found := [row for row in left if row.parent in heads and row.pid not in heads]:
+        heads.update(row.pid for row in found)
+    return frozenset(heads)
 
 
 def _called(name: str, names: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from ..ports import Identity
-from .clis import NO_CLIS, CliWatch, head_of
+from .clis import NO_CLIS, CliWatch, heads_of
 from .kinship import Families
 from .process_table import ProcessRow, Table, command_line, moved_bytes
 
@@ -56,8 +56,8 @@ class _Tally:
 
     root: ProcessRow
     window: float
-    head: int = 0
-    """The CLI that the root, a shell, has started; it counts as the root does."""
+    heads: frozenset[int] = frozenset()
+    """The CLI's own processes below the root; they count as the root does."""
     used: float = 0.0
     rss: int = 0
     threads: int = 0
@@ -98,7 +98,7 @@ class Meter:
         present: dict[int, _Past] = {}
         of: dict[int, _Tally] = {}
         tallies = {
-            name: self._tally(rows, present, of, elapsed, head_of(rows, clis[name]) if name in clis else 0)
+            name: self._tally(rows, present, of, elapsed, heads_of(rows, clis.get(name, ())))
             for name, rows in families.items()
         }
         self._ask(present, of, now)
@@ -125,10 +125,10 @@ class Meter:
         present: dict[int, _Past],
         of: dict[int, _Tally],
         elapsed: float,
-        head: int,
+        heads: frozenset[int],
     ) -> _Tally:
         root = rows[0]
-        tally = _Tally(root, elapsed, head)
+        tally = _Tally(root, elapsed, heads)
         for row in rows:
             pid = row.pid
             of[pid] = tally
@@ -146,7 +146,7 @@ class Meter:
                 present[pid] = _Past(row, before.asked, before.moved)
                 if row.cpu > before.row.cpu:
                     tally.used += row.cpu - before.row.cpu
-                    if row is not root and pid != head:
+                    if row is not root and pid not in heads:
                         tally.busy.append(row)
         return tally
 
@@ -168,7 +168,7 @@ class Meter:
             moved = self._moved(pid)
             present[pid] = _Past(before.row, now, moved)
             grew = moved is not None and before.moved is not None and moved > before.moved
-            if grew and before.row is not tally.root and pid != tally.head:
+            if grew and before.row is not tally.root and pid not in tally.heads:
                 self._mark(tally, before.row, now - before.asked)
 
     def _mark(self, tally: _Tally, row: ProcessRow, window: float) -> None:

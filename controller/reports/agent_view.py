@@ -68,8 +68,24 @@ def agent_view(
         limited_until=stamp(state.limited_until),
         bad_letters=state.bad_letters,
         held_back=tuple({"by": h.by, "why": h.why, "since": stamp(h.since)} for h in state.held_back),
+        usage=usage_of(state),
+        budget=held_words(state) if state.spending.held else None,
         orphan=orphan,
     )
+
+
+def usage_of(state: AgentState) -> dict[str, float | None]:
+    total = state.spending.total
+    cost = None if total.cost is None else round(total.cost, 6)
+    told = {"sent": total.sent, "received": total.received, "cached": total.cached, "cost": cost}
+    return told | {"context_left": state.spending.context_left}
+
+
+def held_words(state: AgentState) -> str:
+    """Why it is held for its budget, and what to do."""
+    way = f"raise it by `hhmrs set spending.KEY VALUE`, or `hhmrs clear {state.id}`"
+    held = "" if state.spending.paused else "it may finish its turn; "
+    return f"{state.spending.held}; {held}{way}"
 
 
 def _seat(state: AgentState, spec: AgentSpec | None, row: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ...config.fleet import AgentSpec, Seat
+from ..hooks.wired import wired_hooks
 from .borrowed import environments, notifications
 from .findings import Finding, Level, Machine
 from .savings import savings
@@ -34,7 +35,8 @@ REMOTE_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "
 def examine(machine: Machine) -> list[Finding]:
     """Every check in a fixed order. A check that cannot be made says so as a warning."""
     checks: tuple[Callable[[Machine], Iterable[Finding]], ...] = (
-        _python, _tmux, _tmux_sockets, _git, _agents, environments, notifications, _inotify, _open_files,
+        _python, _tmux, _tmux_sockets, _git, _agents, environments, _hooks, notifications, _inotify,
+        _open_files,
         _disk, _state_dir, _locale, sight, fleet_servers, savings,
     )  # fmt: skip
     findings: list[Finding] = []
@@ -157,6 +159,16 @@ def _program(machine: Machine, agent: AgentSpec, seat: Seat, program: str, *, fi
         f"{seat.profile.name}{role}: {what}, agent {agent.id} cannot start with it",
         f"install it, or set `command:` of {agent.id} or of profile {seat.profile.name}",
     )
+
+
+def _hooks(machine: Machine) -> Iterable[Finding]:
+    """Which CLIs tell of themselves. None need to: a screen and a transcript are read as well."""
+    profiles = machine.profiles
+    if machine.fleet is not None:
+        profiles = {s.profile.name: s.profile for a in machine.fleet.agents.values() for s in a.seats}
+    for name, (told, mend) in wired_hooks(profiles, machine.environ, machine.state_root).items():
+        if machine.fleet is not None or not mend:
+            yield Finding("warn" if told.startswith("cannot") else "ok", "hooks", f"{name}: {told}", mend)
 
 
 def _inotify(machine: Machine) -> Iterable[Finding]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ...healing.agent import AgentState, Phase, Returning, Trace
 from ...healing.codec import load_state
 from ...healing.replacing import replace
+from ...healing.usage import Spending, Tokens, Transcribed
 from ..timestamps import to_iso
 
 if TYPE_CHECKING:
@@ -116,9 +117,20 @@ def current(state: AgentState, live: Mapping[str, Any], *, newer: bool) -> Agent
                 changes[name] = float(value)
         elif newer and type(value) is _WORDS.get(name):
             changes[name] = value
+        elif newer and name == "usage" and value is not None:
+            changes["spending"] = _spending(state.spending, value)
     if "last_progress" in changes:
         changes |= {"quick_looked": None, "returning": Returning()}  # that spell is over
     return replace(state, trace=Trace(**trace), **changes)
+
+
+def _spending(before: Spending, told: Any) -> Spending:
+    """As last written, with the sums that were told since."""
+    if not isinstance(told, list) or len(told) != 5 or not all(one is None or _finite(one) for one in told):
+        return before
+    sent, received, cached = (None if one is None else int(one) for one in told[:3])
+    now = Transcribed("", Tokens(sent, received, cached, told[3]))
+    return replace(before, known=(now,), older=None, context_left=told[4])
 
 
 def _finite(value: Any) -> bool:

@@ -17,6 +17,7 @@ from ...config.fleet import AgentSpec, FleetSpec
 from ...config.paths import StateDir
 from ...healing.lessons import lessons
 from ...healing.postmortem import Case, Told, Try, post_mortem
+from ...healing.usage import in_words
 from ..checkpoints.snapshots import SnapshotError, Snapshots
 from ..ledger.queries import LedgerQueries
 from ..ledger.reader import LedgerReader
@@ -55,10 +56,11 @@ def post_mortem_of(
     snapshots: Snapshots,
     spec: AgentSpec | None,
     pauses: float = 0.0,
+    spent: str = "",
 ) -> PostMortem | None:
     """The incident as the book has it; None when it has none of that name. Raises LedgerError.
 
-    `spec` None: the fleet file says nothing of its agent. `pauses`: as in `Case`."""
+    `spec` None: the fleet file says nothing of its agent. `pauses`, `spent`: as in `Case`."""
     row = reader.incident(incident)
     if row is None:
         return None
@@ -77,7 +79,7 @@ def post_mortem_of(
         events=tuple(Told(e.at, from_iso(e.at) - opened, e.type, e.data) for e in events),
         tries=tuple(_tries(row, opened)), record=reader.record(row["cause"]), changes=changes, diff=diff,
         policy=spec.policy if spec else None, alternates=len(spec.seats) - 1 if spec else 0, pauses=pauses,
-        observed=any(e.type == "agent_observed" for e in events),
+        observed=any(e.type == "agent_observed" for e in events), spent=spent,
     )  # fmt: skip
     return PostMortem(case, tuple(lessons(case)))
 
@@ -92,7 +94,8 @@ def post_mortem_in(
     state = state_now(reader, row["agent"])
     one = spec.agents.get(row["agent"]) if spec is not None else None
     pauses = state.pauses.p99 if state is not None else 0.0
-    return post_mortem_of(incident, reader, Snapshots(state_dir.snapshots), one, pauses)
+    spent = in_words(state.spending) if state is not None else ""
+    return post_mortem_of(incident, reader, Snapshots(state_dir.snapshots), one, pauses, spent)
 
 
 def _events(reader: LedgerQueries, row: Mapping[str, Any]) -> list[Event]:

@@ -30,7 +30,19 @@ def stats_document(
     nothing. `now`: else that of the clock. Raises ValueError for an unknown span, and LedgerError."""
     span_of(span, 0.0, zone=zone)  # nobody waits for a large ledger to be told of a slip of the finger
     known = recollect(reader) if reader else Recollection()
-    return figures_of(known, span, time.time() if now is None else now, zone)
+    figures = figures_of(known, span, time.time() if now is None else now, zone)
+    return figures | {"usage": usage_sums(reader.beats() if reader else {})}
+
+
+def usage_sums(beats: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the agents' transcripts tell together, since they were first started: tokens and US dollars, null
+    where nobody tells; `agents`: how many tell anything. `beats`: their live values."""
+    told = [one for beat in beats.values() if isinstance(one := beat.get("usage"), list) and len(one) == 5]
+    sums: dict[str, Any] = {}
+    for at, name in enumerate(("sent", "received", "cached", "cost")):
+        known = [one[at] for one in told if isinstance(one[at], int | float)]
+        sums[name] = round(sum(known), 6) if known else None
+    return sums | {"agents": len(told)}
 
 
 def figures_of(known: Recollection, span: str, now: float, zone: tzinfo | None = None) -> dict[str, Any]:
@@ -99,6 +111,7 @@ def stats_text(document: Mapping[str, Any]) -> str:
         f"first try, large   {_goal(first['large'], 'tasks')}",
         f"mean times         detection {times[0]}, repair {times[1]}, action to proof {times[2]}",
         f"false alarms       {document['false_alarms']}",
+        *_usage_lines(document.get("usage") or {}),
     ]
     if document["reasons"]:
         lines += ["", "causes"]
@@ -117,6 +130,15 @@ def stats_text(document: Mapping[str, Any]) -> str:
             why = f": {one_line(action['why'], 200)}" if action["why"] else ""
             lines.append(f"  {action['at']}  {action['agent']} {action['strategy']} {action['outcome']}{why}")
     return "\n".join(lines)
+
+
+def _usage_lines(usage: Mapping[str, Any]) -> list[str]:
+    """One line where any transcript tells; of whole lives, not of the span."""
+    if not usage.get("agents"):
+        return []
+    cost = "" if usage["cost"] is None else f", ${usage['cost']:,.2f}"
+    tokens = f"{usage['sent'] or 0:,} tokens sent, {usage['received'] or 0:,} received{cost}"
+    return [f"spent so far       {tokens}; by the transcripts of {usage['agents']} agents"]
 
 
 def _span(span: Span, ever: int) -> dict[str, Any]:

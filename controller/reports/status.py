@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ...healing.agent import AgentState
 
 
+USAGE = ("sent", "received", "cached", "cost", "context_left")
+"""What its transcripts tell: tokens, US dollars, and 0..1 of the model's window; null where they do not."""
+
+
 @dataclass(frozen=True, slots=True)
 class DaemonView:
     pid: int
@@ -107,12 +111,16 @@ class AgentView:
     limited_until: str | None
     bad_letters: int
     held_back: tuple[Mapping[str, str | None], ...]
+    usage: Mapping[str, float | None] = field(default_factory=dict)
+    budget: str | None = None
+    """Why it is given nothing more to do, and what ends that; None: it is."""
     orphan: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Without what goes on with the clock."""
         plain = {name: getattr(self, name) for name in self.__slots__ if name not in ("orphan", "trace")}
         plain["next"] = dict(self.next) if self.next else None
+        plain["usage"] = {name: self.usage.get(name) for name in USAGE}
         plain["held_back"] = [dict(hold) for hold in self.held_back]
         plain["asks"] = dict(self.asks) if self.asks else None
         return plain | ({"orphan": True} if self.orphan else {})

@@ -3,10 +3,11 @@ from where the last look ended. For those who only look; proves nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,10 @@ MOST = 32_000_000
 CHUNK = 1 << 20
 LONGEST = 8 << 20
 """Bytes of a line; longer ones say nothing."""
+PIECE = 256 * 1024
+"""Bytes that the daemon reads of a transcript at a time, some 3 ms of work."""
+METERED = 32
+"""Messages of a transcript that the daemon remembers: a CLI writes one anew a few lines after it at most."""
 REMEMBERED = 32
 """Transcripts that are read on, the ones looked at last."""
 
@@ -60,19 +65,10 @@ class Spending:
 
     def of(self, path: Path) -> tuple[TokenCount, bool]:
         """What the file tells of tokens and cost, and whether all of it was read. Raises OSError."""
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(f"{path} is no plain file")
+        with _opened(path) as (fd, status):
             one = self._known(path, status)
-            while one.offset < status.st_size:
-                chunk = os.pread(fd, min(CHUNK, status.st_size - one.offset), one.offset)
-                if not chunk:
-                    break
-                _take(one, chunk)
-        finally:
-            os.close(fd)
+            while _read(one, fd, status.st_size):
+                pass
         return one.count, one.whole
 
     def _known(self, path: Path, status: os.stat_result) -> _Followed:
@@ -84,6 +80,44 @@ class Spending:
         while len(self._followed) > REMEMBERED:
             self._followed.popitem(last=False)
         return one
+
+
+class Meter:
+    """Sums up one transcript that grows, in little room, a piece at a time. For one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._one: _Followed | None = None
+
+    def read(self) -> tuple[TokenCount, bool]:
+        """Read on by at most PIECE bytes: what is told so far, and whether there is more. Raises OSError."""
+        with _opened(self._path) as (fd, status):
+            one, file = self._one, (status.st_dev, status.st_ino)
+            if one is None or one.file != file or status.st_size < one.offset:
+                count = TokenCount(most_messages=METERED, by_minute=False)
+                one = self._one = _Followed(file, count=count)
+            more = _read(one, fd, status.st_size, PIECE) and one.offset < status.st_size
+        return one.count, more
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Generator[tuple[int, os.stat_result]]:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{path} is no plain file")
+        yield fd, status
+    finally:
+        os.close(fd)
+
+
+def _read(one: _Followed, fd: int, size: int, most: int = CHUNK) -> bool:
+    """Take in the next piece; False when there is none."""
+    chunk = os.pread(fd, min(most, size - one.offset), one.offset) if one.offset < size else b""
+    if chunk:
+        _take(one, chunk)
+    return bool(chunk)
 
 
 def _take(one: _Followed, chunk: bytes) -> None:

@@ -13,35 +13,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ...healing.usage import Tokens
+
 MOST_MINUTES = 24 * 60
 MOST_MESSAGES = 20_000
 """Messages that are remembered to be counted once; older ones stay counted as they were."""
 _AIDER = re.compile(
     r"^> Tokens: (?P<sent>[\d.,]+k?) sent(?:, (?P<cached>[\d.,]+k?) cache hit)?"
     r"(?:, [\d.,]+k? cache write)?, (?P<got>[\d.,]+k?) received"
-    r"(?:\. Cost: \$[\d.]+ message, \$(?P<cost>[\d.]+) session)?"
+    r"(?:\. Cost: \$[\d.]+ message, \$(?P<cost>\d+(?:\.\d+)?) session)?"
 )
 _TELLING = ("usage", "token", "Token")
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """`sent` and `received` by the model's own count, `cached`: read again from the provider's cache; None
-    where it is not told. `cost` in US dollars, None where the CLI does not tell it."""
-
-    sent: int | None = None
-    received: int | None = None
-    cached: int | None = None
-    cost: float | None = None
-
-    def __add__(self, other: Tokens) -> Tokens:
-        cost = _plus(self.cost, other.cost)
-        return Tokens(
-            _whole(_plus(self.sent, other.sent)),
-            _whole(_plus(self.received, other.received)),
-            _whole(_plus(self.cached, other.cached)),
-            cost,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +68,20 @@ _SHAPES = (
 
 @dataclass(slots=True)
 class TokenCount:
-    """Goes on from line to line, so that only what was appended need be read."""
+    """Goes on from line to line, so that only what was appended need be read. `most_messages` are remembered
+    to be counted once; `by_minute`: also when it was."""
 
+    most_messages: int = MOST_MESSAGES
+    by_minute: bool = True
+    context_left: float | None = None
+    """0..1 of the model's window; None where the CLI does not tell it."""
     _closed: Tokens = field(default_factory=Tokens)
     _by_message: dict[str, Tokens] = field(default_factory=dict)
     _running: Tokens | None = None
     _told: bool = False
+    _session: float = 0.0
+    """What aider's own sum of its session was, and `_sessions` those of the sessions before it."""
+    _sessions: float = 0.0
     _minutes: dict[int, int] = field(default_factory=dict)
 
     def take(self, lines: Iterable[str]) -> None:
@@ -121,8 +111,13 @@ class TokenCount:
         if found is None:
             return
         one = Tokens(_amount(found["sent"]), _amount(found["got"]), _amount(found["cached"]))
-        cost = float(found["cost"]) if found["cost"] else self._closed.cost  # its own sum of the session
-        summed = self._closed + one
+        cost, summed = self._closed.cost, self._closed + one
+        if found["cost"]:
+            session = float(found["cost"])
+            if session < self._session:  # it was started anew, and began to count at nothing
+                self._sessions += self._session
+            self._session = session
+            cost = self._sessions + session
         self._closed = Tokens(summed.sent, summed.received, summed.cached, cost)
         self._told = True
 
@@ -136,6 +131,7 @@ class TokenCount:
             now = _CODEX.read(running, None)
             self._spread(said.get("timestamp"), _new(now) - _new(self._running))
             self._running, self._told = now, True
+            self._window(_at(said, "payload.info"))
             return
         for shape in _SHAPES:
             usage = _at(said, shape.place)
@@ -146,7 +142,16 @@ class TokenCount:
                 self._message(str(name), one)
                 return
 
+    def _window(self, told: Mapping[str, Any]) -> None:
+        """codex: how much of the model's window its last turn left free."""
+        window, last = _count(told, "model_context_window"), told.get("last_token_usage")
+        used = _count(last, "total_tokens") if isinstance(last, Mapping) else None
+        if window and used is not None:
+            self.context_left = round(max(0.0, 1 - used / window), 4)
+
     def _spread(self, stamp: object, tokens: int) -> None:
+        if not self.by_minute:
+            return
         minute = _minute(stamp)
         if minute is None or tokens <= 0:
             return
@@ -160,7 +165,7 @@ class TokenCount:
             self._closed += one
             return
         self._by_message[name] = one
-        if len(self._by_message) > MOST_MESSAGES:
+        if len(self._by_message) > self.most_messages:
             self._closed += self._by_message.pop(next(iter(self._by_message)))
 
 
@@ -201,11 +206,3 @@ def _amount(text: str | None) -> int | None:
     except ValueError:
         return None
     return round(number * 1000) if text.endswith("k") else round(number)
-
-
-def _plus(one: float | None, other: float | None) -> float | None:
-    return other if one is None else one if other is None else one + other
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)

@@ -19,7 +19,8 @@ from pathlib import Path
 from ...config.fleet import ErrorRule
 from ...config.profiles import LaunchError, launch_env
 from ...healing.attribute import words_of
-from ...healing.evidence import ErrorShown, SessionLearned, TranscriptGrew
+from ...healing.evidence import ErrorShown, SessionLearned, TranscriptGrew, UsageTold
+from ...healing.usage import Tokens
 from ..clock import local_now
 from ..inotify import (
     IN_ATTRIB,
@@ -34,6 +35,7 @@ from ..inotify import (
 from ..means import Means
 from ..ports import Clock, Emit, Running, Source
 from ..terminals.reset_times import read_end
+from .metering import Metering
 from .tails import Tail
 from .transcript_places import LATE, Place, TooMany, holds
 from .turns import Turns
@@ -53,6 +55,8 @@ TOLD = 50
 POLLS = 100
 """Files looked at in a second where there is no inotify."""
 NOTE = 0.2
+NAMED = 200
+"""Characters of a transcript's name that tell it from the agent's others."""
 OLDEST = 60.0
 
 
@@ -65,6 +69,8 @@ class _File:
     agents: set[str] = field(default_factory=set)
     watch: int | None = None
     held: bool = False
+    foreign: bool = False
+    """What it held when it was first seen may be of a time before this fleet."""
 
 
 @dataclass(slots=True, eq=False)
@@ -81,8 +87,8 @@ class _Trail:
 
 
 class Transcripts(Source):
-    """Emits TranscriptGrew, ErrorShown, and SessionLearned where the CLI mints its own ids. One thread, begun
-    when the first agent that has transcripts is followed; an idle file costs nothing."""
+    """Emits TranscriptGrew, UsageTold, ErrorShown, and SessionLearned where the CLI mints its own ids. One
+    thread, begun when the first agent that has transcripts is followed; an idle file costs nothing."""
 
     def __init__(
         self,
@@ -102,6 +108,7 @@ class Transcripts(Source):
         self._every = search
         self._current: dict[str, Running] = {}
         self._turns = Turns("hhmrs-transcripts")
+        self._metering = Metering(self._turns, self._spent)
         self._closed = False
         self._inotify: Inotify | None = None
         # From here on only the thread's own.
@@ -183,6 +190,7 @@ class Transcripts(Source):
             file.agents.discard(agent)
             if not file.agents:
                 self._files.pop(path, None)
+                self._metering.forget(path)
                 self._unwatch(file)
         self._note()
 
@@ -196,6 +204,7 @@ class Transcripts(Source):
             trail.files[path].agents.discard(agent)
             self._unwatch(trail.files.pop(path))
             self._files.pop(path, None)
+            self._metering.forget(path)
         # One that runs under an id of ours has one file for ever.
         if not trail.files or not trail.running.seat.profile.session_args:
             for place in trail.places:
@@ -285,10 +294,12 @@ class Transcripts(Source):
             )
         if old:
             file.tail.skip()
+            file.foreign = not place.by_session
         file.agents.add(agent)
         trail.files[path] = file
         if fresh:
             self._arm(file)
+            self._metering.grew(path)
 
     def _arm(self, file: _File) -> None:
         """Watch it, and look whether it grew before that."""
@@ -308,6 +319,7 @@ class Transcripts(Source):
         changed = file.tail.grown()
         owner = self._owner(file)
         if changed is not None:
+            self._metering.grew(file.tail.path)
             self._hold_off(file, True)
             self._turns.later(max(self._hold, self._held / TOLD), partial(self._arm, file))
             if owner:
@@ -321,6 +333,12 @@ class Transcripts(Source):
         """Whose file it is beyond doubt, if that agent is followed."""
         agent = next(iter(file.agents)) if len(file.agents) == 1 else ""
         return agent if agent in self._current and agent in self._trails else ""
+
+    def _spent(self, path: Path, tokens: Tokens, context_left: float | None) -> None:
+        file = self._files.get(path)
+        if file is not None and (owner := self._owner(file)):
+            name, now = path.name[-NAMED:], self._clock.now()
+            self._emit(UsageTold(owner, now, name, tokens, context_left, file.foreign))
 
     def _complain(self, agent: str, rule: ErrorRule, found: re.Match[str]) -> None:
         now = self._clock.now()
@@ -338,10 +356,12 @@ class Transcripts(Source):
                 self._watches.clear()
                 for each in changed:
                     each.watch = None
+                    self._metering.grew(each.tail.path)
                 break
             file = self._watches.pop(notice.watch, None)
             if file is not None and file.watch == notice.watch:
                 file.watch = None
+                self._metering.grew(file.tail.path)
                 changed.append(file)
         for file in changed:
             if not file.held and not self._look(file):

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 TABLES = [
     ("run", "Run time"),
+    ("mcp", "Extra: mcp"),
     ("notify", "Extra: notify"),
     ("serve", "Extra: serve"),
     ("dev", "Development"),
@@ -31,6 +32,7 @@ def asked(project: dict[str, Any], part: str) -> dict[str, Requirement]:
     groups = project["dependency-groups"]
     lines = {
         "run": project["project"]["dependencies"],
+        "mcp": project["project"]["optional-dependencies"]["mcp"],
         "notify": project["project"]["optional-dependencies"]["notify"],
         "serve": project["project"]["optional-dependencies"]["serve"],
         "dev": groups["build"] + [line for line in groups["dev"] if isinstance(line, str)],

@@ -22,6 +22,7 @@ from hhmrs.healing.evolve import evolve
 from hhmrs.healing.explain import explain
 from hhmrs.healing.seats import seat_of
 from hhmrs.healing.transitions import Change, first_state
+from hhmrs.healing.usage import Tokens
 
 MakeSpec = Callable[..., AgentSpec]
 SETTLES_IN = 8
@@ -38,6 +39,7 @@ MEANS_PROGRESS = (
     e.AskReceived,
     e.ProcessExited,
     e.Ordered,
+    e.HookTold,
 )
 """Evidence of no other kind may ever close an incident."""
 MANUAL = ("nudge", "resume", "restart", "reassign", "escalate", "pause", "unpause", "stop", "start", "clear",
@@ -76,6 +78,10 @@ class World:
                 # It showed an error, nothing was tried, and now it shows that it works.
                 untried = before.incident.symptom == "error" and not before.incident.attempts
                 assert evidence.phase == "ready" or (evidence.phase == "busy" and untried)
+            if isinstance(evidence, e.HookTold):
+                # A tool ran to its end; or it had failed, nothing was tried, and a turn is under way again.
+                untried = before.incident.symptom == "error" and not before.incident.attempts
+                assert evidence.tool or (evidence.phase == "busy" and untried)
             if isinstance(evidence, e.ProcessExited):
                 assert evidence.status == 0
         if any(h.type == "hhmrs_recovered" for h in change.happenings):
@@ -217,8 +223,9 @@ STEPS: dict[str, tuple[Any, ...]] = {
         (cause, until, source)
         for cause in ("auth", "api_error", "rate_limited", "context_exhausted")
         for until in (None, 90.0)
-        for source in ("screen", "transcript")
+        for source in ("screen", "transcript", "hook")
     ),
+    "hook": (("busy", "", ""), ("busy", "", "Bash"), ("idle", "", ""), ("waiting", "may it?", "")),
     "cli": ("there", "gone", "gone", ""),
     "limit": (-5.0, 0.5, 90.0, 1e9, None),
     "probe": (True, False),
@@ -242,6 +249,8 @@ STEPS: dict[str, tuple[Any, ...]] = {
         (one, by) for one in ("nudge", "restart", "reassign", "escalate") for by in ("boss", "chief")
     ),
     "children": (("c1",), ("c1", "c2"), ()),
+    "spent": (1, 10, 1000),
+    "budget": ("its budget is spent", "its budget is spent", ""),
 }
 
 
@@ -261,6 +270,7 @@ def _happen(world: World, what: str, how: Any) -> None:
         "screen": lambda: see(e.ScreenMatched, how[0], "rule", how[1] and world.now + how[1]),
         "cleared": lambda: see(e.ScreenCleared),
         "error": lambda: see(e.ErrorShown, how[0], "so it says", how[1] and world.now + how[1], how[2]),
+        "hook": lambda: see(e.HookTold, *how),
         "cli": lambda: see(e.ProcessMeasured, False, (), False, 1.0, 1.0, 1, cli=how),
         "limit": lambda: see(e.ProcessExited, s.attempt, LIMITED, None, until=how and world.now + how),
         "probe": lambda: see(e.ReadyProbed, how),
@@ -281,6 +291,8 @@ def _happen(world: World, what: str, how: Any) -> None:
         "deciders": lambda: see(e.DecidersKnown, how),
         "decided": lambda: see(e.Decided, s.incident.id if s.incident else "a1-i9", *how),
         "children": lambda: see(e.ChildrenRecovering, how) if how else see(e.ChildrenWell),
+        "spent": lambda: see(e.UsageTold, "t", Tokens(how, how)),
+        "budget": lambda: see(e.BudgetJudged, how),
     }  # fmt: skip
     if what == "wait":
         _wait(world, how)

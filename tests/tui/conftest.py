@@ -129,6 +129,7 @@ class ScriptedSource:
 
     def __init__(self, agents: list[tuple[str, str | None, str, str, str]] | None = None) -> None:
         self.agents = list(TREE if agents is None else agents)
+        self.name = "nightly"
         self.up = True
         self.frozen = False
         self.mode = "armed"
@@ -262,12 +263,14 @@ def scripted() -> ScriptedSource:
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home and a state folder of the test's own, and no tmux around it."""
+    """A home and a state folder of the test's own, no tmux around it, and one clock everywhere."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HHMRS_STATE_DIR", str(tmp_path / "state"))
     for name in ("TMUX", "TMUX_PANE", "NO_COLOR", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
 
 
 @pytest.fixture

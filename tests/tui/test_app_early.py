@@ -40,9 +40,11 @@ from hhmrs.healing.agent import (
 )
 from hhmrs.tests.tui.hands import hands
 from hhmrs.tui.daemon_source import DaemonSource
-from hhmrs.tui.early_frame import Paint, frame, painted
+from hhmrs.tui.early_frame import Paint, cells_beside, frame, painted
 from hhmrs.tui.glimpse import find, glimpse
+from hhmrs.tui.listing import Listing, Sort, View
 from hhmrs.tui.looks import Glyphs
+from hhmrs.tui.remembered import Left, Memory
 
 FILE = """fleet: early
 profiles:
@@ -140,7 +142,49 @@ def without_ages(line: str) -> str:
 async def test_it_is_the_picture_that_the_screen_paints_first(house: House, size: tuple[int, int]) -> None:
     if size[0] != 132:
         house.intervene()
-    early = glimpse(house.state, house.config, size[1])
+    await assert_the_same_picture(house, size)
+
+
+WAYS = [
+    Left(Listing(View.PROBLEMS), "tests"),
+    Left(Listing(View.PROBLEMS, Sort.NAME, backwards=True), "m033"),
+    Left(Listing(sort=Sort.TREE, backwards=True), "lead"),
+    Left(Listing(), "m077"),
+    Left(Listing(sort=Sort.NAME), "tests"),
+    Left(Listing(sort=Sort.NEED), "m004"),
+    Left(Listing(sort=Sort.SEEN), "build"),
+    Left(Listing(sort=Sort.TRIES, backwards=True), "gone"),
+    Left(Listing(sort=Sort.CPU), "docs"),
+]
+
+
+@pytest.mark.parametrize("left", WAYS)
+@pytest.mark.parametrize("size", [(132, 30), (80, 24)])
+@pytest.mark.parametrize("house", [80], indirect=True)
+async def test_it_is_as_the_screen_was_left(house: House, size: tuple[int, int], left: Left) -> None:
+    Memory().keep_left("early", left)
+    shown = await assert_the_same_picture(house, size)
+    if left.agent != "gone":
+        assert any(line.startswith("▌") for line in shown) or left.agent == "m033"
+
+
+def unlike(drawn: list[str], shown: list[str], size: tuple[int, int]) -> list[tuple[str, str]]:
+    """The lines of the frame that the screen paints otherwise; the agent's half is not in the frame."""
+    across = cells_beside(size[0]) if size[0] >= 110 else size[0]
+    half = next((i for i, line in enumerate(drawn) if line.startswith("────")), size[1])
+    pairs = list(zip(drawn, shown, strict=True))
+    found: list[tuple[str, str]] = []
+    for early_line, line in [*pairs[:half], pairs[-1]]:
+        whole = early_line.lstrip().startswith(("⚡", "hhmrs", "? help"))
+        width = size[0] if whole else across - 1  # the last column may be the scroll bar's
+        one, other = without_ages(early_line[:width]), without_ages(line[:width])
+        if one != other:
+            found.append((one, other))
+    return found
+
+
+async def assert_the_same_picture(house: House, size: tuple[int, int]) -> list[str]:
+    early = glimpse(house.state, house.config, size[1], Memory().left("early"))
     assert early is not None
     made = frame(early, size, Paint(Glyphs(), "hhmrs-dark", None))
     assert made is not None
@@ -150,19 +194,14 @@ async def test_it_is_the_picture_that_the_screen_paints_first(house: House, size
 
     source = DaemonSource(house.state, house.spec, Silent())  # type: ignore[arg-type]  # only panes are asked for
     async with hands(source, size) as person:
-        await person.until(lambda: " message" in person.shown() or "docs" in person.shown())
-        await person.until(lambda: "build" in person.shown())
+        await person.until(lambda: person.agents.agent in person.screen.fleet.by_id)
         # Its first paint may be without the bar, which comes with the layout.
-        await person.until(lambda: without_ages(person.shown().splitlines()[0]) == without_ages(drawn[0]))
-        shown = person.shown().splitlines()
+        await person.until(lambda: not unlike(drawn, person.shown().splitlines(), size))
+        selected = person.agents.agent
 
-    across = size[0] * 54 // 100 if size[0] >= 110 else size[0]
-    half = next((i for i, line in enumerate(drawn) if line.startswith("────")), size[1])
-    for early_line, line in list(zip(drawn, shown, strict=True))[:half]:
-        whole = early_line.lstrip().startswith(("⚡", "hhmrs", "? help"))
-        width = size[0] if whole else across - 1  # the last column may be the scroll bar's
-        assert without_ages(early_line[:width]) == without_ages(line[:width])
-    assert without_ages(drawn[-1]) == without_ages(shown[-1])
+    wanted = early.left.agent
+    assert wanted in (None, "gone", selected), "another one is selected than when it was left"
+    return drawn
 
 
 def test_there_is_none_where_all_is_not_as_usual(house: House) -> None:

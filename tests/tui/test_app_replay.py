@@ -117,39 +117,39 @@ async def replaying(
 
 async def test_it_begins_with_the_first_moment_and_says_that_it_is_a_replay(ledger: Path) -> None:
     async with replaying(ledger) as h:
-        await h.shows("REPLAY", "nightly", "2026-11-21 10:00:00Z", "paused", "0%", "boss")
+        await h.shows("REPLAY", "nightly", "2026-11-21 10:00:00 ", "paused", "0%", "boss")
         assert "kid" not in h.shown()
 
 
 async def test_the_end_key_shows_the_end_and_home_the_beginning(ledger: Path) -> None:
     async with replaying(ledger) as h:
         await h.press("end")
-        await h.shows("12:01:00Z", "100%", "escalated", "kid")
+        await h.shows("12:01:00 ", "100%", "escalated", "kid")
         assert h.phase("boss") is Phase.ESCALATED
         await h.press("home")
-        await h.shows("10:00:00Z")
+        await h.shows("10:00:00 ")
         await h.until(lambda: h.screen.fleet.agent("kid") is None)
 
 
 async def test_it_goes_from_trouble_to_trouble_and_back(ledger: Path) -> None:
     async with replaying(ledger) as h:
         await h.press("greater_than_sign")
-        await h.shows("11:00:00Z", "stalled")
+        await h.shows("11:00:00 ", "stalled")
         await h.press("greater_than_sign")
-        await h.shows("12:00:00Z", "exited")
+        await h.shows("12:00:00 ", "exited")
         await h.press("greater_than_sign")
         assert "no trouble after this moment" in h.toasts()
         await h.press("less_than_sign")
-        await h.shows("11:00:00Z")
+        await h.shows("11:00:00 ")
         await h.until(lambda: h.phase("kid") is Phase.STALLED)
 
 
 async def test_a_minute_on_and_back(ledger: Path) -> None:
     async with replaying(ledger) as h:
         await h.press("full_stop", "full_stop")
-        await h.shows("10:02:00Z")
+        await h.shows("10:02:00 ")
         await h.press("comma")
-        await h.shows("10:01:00Z")
+        await h.shows("10:01:00 ")
 
 
 async def test_space_plays_and_pauses_and_speed_is_bounded(ledger: Path) -> None:
@@ -184,7 +184,7 @@ async def test_the_timeline_and_what_was_known_then(ledger: Path) -> None:
         assert "12:00" not in h.shown().replace("REPLAY", "")
         await h.press("2")
         await h.shows(
-            "kid is recovering", "incident kid-i1", "1. restart at 11:00:05Z, pending", "not recorded"
+            "kid is recovering", "incident kid-i1", "1. restart at 11:00:05, pending", "not recorded"
         )
 
 
@@ -237,7 +237,7 @@ async def test_a_click_on_the_track_goes_there(ledger: Path) -> None:
 async def test_it_fits(ledger: Path, size: tuple[int, int]) -> None:
     async with replaying(ledger, size) as h:
         await h.press("end")
-        await h.shows("REPLAY", "12:01:00Z", "100%", "? help", "space")
+        await h.shows("REPLAY", "12:01:00 ", "100%", "? help", "space")
         assert [len(line) for line in h.shown().splitlines()] == [size[0]] * size[1]
 
 
@@ -250,5 +250,5 @@ async def test_the_copy_is_left_as_it_was(ledger: Path) -> None:
     before = traces(ledger)
     async with replaying(ledger) as h:
         await h.press("end", "home", "greater_than_sign")
-        await h.shows("11:00:00Z")
+        await h.shows("11:00:00 ")
     assert traces(ledger) == before

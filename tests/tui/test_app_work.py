@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hhmrs.controller.checkpoints.present import Files, FileSeen
-from hhmrs.controller.workspaces.token_counts import Tokens
+from hhmrs.healing.usage import Tokens
 from hhmrs.tests.tui.hands import Hands, hands
 from hhmrs.tui.screens.folder import FolderScreen
 from hhmrs.tui.widgets.agent_head import AgentHead

@@ -12,7 +12,7 @@ from hhmrs.config.fleet import Alerts, FleetSpec, Policy
 from hhmrs.controller.ports import Event
 from hhmrs.healing.agent import Phase
 from hhmrs.tests.conftest import MakeSpec
-from hhmrs.tui.alarms import REST, Alarms, Call
+from hhmrs.tui.alarms import BUDGETS, REST, Alarms, Call
 from hhmrs.tui.document import Agent, Fleet
 from hhmrs.tui.feed import Snapshot
 from hhmrs.tui.interventions import ICONS
@@ -172,3 +172,19 @@ def test_nothing_in_a_title_or_a_reason_ends_the_sequence(evil: str, more: dict[
     assert inner.isprintable()
     assert not set(inner) & {";", "\\"}
     assert "who" in inner
+
+
+@pytest.mark.parametrize(("kind", "words"), BUDGETS.items())
+def test_a_budget_calls_though_it_is_no_intervention(kind: str, words: str) -> None:
+    def told(seq: int, incident: str | None) -> Event:
+        return replace(event(seq, "", incident=incident, reason="its budget is spent"), type=kind)
+
+    alarms = opened()
+    assert alarms.take(look(told(1, "i1"))) == Call(
+        True, f"hhmrs nightly: Dir-A {words}: its budget is spent"
+    )
+    assert alarms.take(look(event(2, "timeout"), at=9)) is not None, "an incident calls for itself"
+    assert alarms.take(look(told(3, "i1"), at=18)) is not None
+    quiet = Policy(alerts=Alerts(bell=(), desktop=("failure",)))
+    spec = FleetSpec(fleet="nightly", path=Path("/f"), policy=quiet, agents={}, profiles={})
+    assert opened(spec=spec).take(look(told(1, None), spec=spec)) is None

@@ -16,7 +16,6 @@ from hhmrs.tui.commands.run import entry_of
 ROOT = Path(about.__file__).parents[2]
 LATER = (
     "submit",
-    "hooks",
     "purge",
     "--install-completion",
 )

@@ -73,13 +73,24 @@ def child(pid: int, parent: int, name: str, cpu: float) -> ProcessRow:
     return ProcessRow(pid, parent, name, "S", 5.0, cpu, 0, 1)
 
 
-@pytest.mark.parametrize(("names", "busy"), [({"a": ("claude",)}, 1), ({}, 2)])
+@pytest.mark.parametrize(("names", "busy"), [({"a": ("claude",)}, 1), ({}, 3)])
+@pytest.mark.parametrize("first", ["sh", "claude"])
 def test_the_cli_itself_is_nobodys_working_child_and_its_tools_are(
-    names: dict[str, tuple[str, ...]], busy: int
+    names: dict[str, tuple[str, ...]], busy: int, first: str
 ) -> None:
+    """Under a shell, or a wrapper that starts itself again as qwen does: its spinner is no work."""
     meter = Meter(lambda: 100.0, lambda _: None)
     for cpu in (1.0, 2.0):
-        family = [SHELL, child(11, 10, "claude", cpu), child(12, 11, "claude", cpu)]
+        cli = [child(12, 11, "claude", cpu), child(11, 10, "claude", cpu)]
+        family = [child(10, 1, first, cpu), *cli, child(13, 12, "bash", cpu), child(14, 13, "claude", 1.0)]
         measure = meter.look({"a": family}, cpu, names)["a"]
     assert measure.cpu_grew
     assert len(measure.busy_children) == busy
+
+
+def test_a_command_of_another_name_has_only_tools_below_it() -> None:
+    meter = Meter(lambda: 100.0, lambda _: None)
+    for cpu in (1.0, 2.0):
+        family = [child(10, 1, "mine", cpu), child(11, 10, "claude", cpu)]
+        measure = meter.look({"a": family}, cpu, NAMES)["a"]
+    assert len(measure.busy_children) == 1

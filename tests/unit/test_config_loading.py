@@ -8,6 +8,7 @@ import pytest
 from hhmrs.config.files import MAX_BYTES
 from hhmrs.config.fleet import FleetSpec, Policy
 from hhmrs.config.loading import ConfigError, Problem, find_fleet_file, load_fleet
+from hhmrs.config.profiles import BUILTIN
 from hhmrs.healing.providers import provider_of
 
 CONTRACT = """\
@@ -151,7 +152,7 @@ def test_a_profile_like_a_built_in_one_differs_only_in_what_it_says(tmp_path: Pa
 def test_a_profile_is_like_a_built_in_one_and_no_other(tmp_path: Path) -> None:
     head = "fleet: f\nagents:\n  a: {command: [x]}\nprofiles:\n"
     found = problems(tmp_path, head + "  p: {like: cluade}\n  codex: {like: claude}\n  q: {like: p}\n")
-    known = "expected one of claude, codex, gemini, opencode, aider, shell"
+    known = f"expected one of {', '.join(BUILTIN)}"
     assert found == [
         f"5:13: profiles.p.like: 'cluade' is no built-in profile, {known}; did you mean 'claude'?",
         "6:17: profiles.codex.like: codex is built in and like itself, expected a new name",
@@ -162,12 +163,13 @@ def test_a_profile_is_like_a_built_in_one_and_no_other(tmp_path: Path) -> None:
 def test_profiles_are_merged_field_by_field(tmp_path: Path) -> None:
     text = agents("  a: {profile: claude}") + (
         "profiles:\n  claude: {command: [my-claude], env: {X: '1'}, "
-        "screens: {mine: {phase: waiting, pattern: hm}}, exit_codes: {7: auth}}\n"
+        "screens: {mine: {phase: waiting, pattern: hm}}, exit_codes: {7: auth}, pass_env: [MINE]}\n"
     )
     profile = load(tmp_path, text).agents["a"].seats[0].profile
     assert profile.command == ("my-claude",)
     assert profile.resume_args == ("--resume", "{session}")
     assert profile.env["X"] == "1"
+    assert {"MINE", "ANTHROPIC_*"} <= set(profile.pass_env or ()), "who adds one still needs the CLI's own"
     assert profile.env["DISABLE_TELEMETRY"] == "1"
     assert {"mine", "permission"} <= {rule.name for rule in profile.screens}
     assert profile.exit_codes == {7: "auth"}

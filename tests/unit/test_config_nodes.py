@@ -34,6 +34,7 @@ def loader(request: pytest.FixtureRequest) -> Loader:
             ".",
             "-",
             "e5",
+            "E401",
             "+",
             "<<",
             "=",

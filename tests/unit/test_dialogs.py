@@ -118,3 +118,28 @@ def test_no_dialog_of_ours_fits_a_question_of_any_program(name: str) -> None:
     for path in recordings:
         screen = path.read_text(encoding="utf-8").partition("\n---\n")[2].split("\n")
         assert shows(builtin_profiles()[name].looked_for, screen, "dialog") == "", path
+
+
+LISTED = """
+ ● Understood: hello
+
+╭──────────────────────────────────────────────────────────────────────────────╮
+│ Rewind to a previous point                                                   │
+│                                                                              │
+│ ❯  2. SLOW 12 (just now)                                                     │
+│    1. hello, say what you see (3m ago)                                       │
+│                                                                              │
+│ ↑↓ Navigate · Enter Select · Esc Cancel                                      │
+╰──────────────────────────────────────────────────────────────────────────────╯
+"""
+
+
+def test_the_turns_that_copilot_lists_after_escape_twice_are_left_by_one_more() -> None:
+    """Both escapes interrupt it; pressed when it has just ended, they open this list."""
+    copilot = builtin_profiles()["copilot"]
+    shown = LISTED.strip("\n").split("\n")
+    assert shows(copilot.looked_for, shown, "dialog") == "rewind"
+    assert [each.keys for each in copilot.dialogs] == [("Escape",)]
+    assert asks(copilot.screens, shown) == ""
+    under = [*shown, "", " ~/work [main]", "─" * 40, "❯", "─" * 40, " / commands · ? help"]
+    assert shows(copilot.looked_for, under, "dialog") == ""

@@ -10,6 +10,7 @@ from rich.style import Style
 
 from hhmrs.healing.agent import Phase
 from hhmrs.tests.unit.fleets import NOW, agent, fleet, grown
+from hhmrs.tui.early_frame import cells_beside
 from hhmrs.tui.listing import Listing, Sort, View
 from hhmrs.tui.looks import Glyphs
 from hhmrs.tui.problems import Dots, Heading
@@ -18,6 +19,7 @@ from hhmrs.tui.themes import DARK
 from hhmrs.tui.tones import Tone
 from hhmrs.tui.viewmodel import Lines
 from hhmrs.tui.widgets.fleet_lines import (
+    PHASE_CELLS,
     Columns,
     Look,
     dots_line,
@@ -147,3 +149,19 @@ def test_without_a_daemon_all_is_quiet_and_none_of_it_dim() -> None:
         assert text.spans[-1].style == Style(color=DARK[Tone.QUIET])
         assert (text.spans[-1].start, text.spans[-1].end) == (0, len(text))
         assert not [span for span in text.spans if isinstance(span.style, Style) and span.style.dim]
+
+
+@pytest.mark.parametrize("screen", [110, 120, 132, 160, 180])
+def test_beside_the_agent_there_is_room_for_a_message_and_for_a_pane(screen: int) -> None:
+    mine = cells_beside(screen)
+    columns = Columns.fit(mine, 22)
+    assert columns.message >= 20, columns
+    assert columns.phase == PHASE_CELLS
+    assert screen - mine >= 46
+
+
+def test_what_a_list_is_ordered_by_does_not_give_way() -> None:
+    assert Columns.fit(60, 22).tries == 0
+    ordered = Columns.fit(60, 22, figures=True)
+    assert ordered.tries == 4
+    assert ordered.message >= 8

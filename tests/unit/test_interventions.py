@@ -46,7 +46,8 @@ def shown(events: list[Event], now: float = NOW, away: Dismissal | None = None) 
 def test_the_bar_shows_interventions_only() -> None:
     line = shown([*TROUBLE, event(5, "agent_started", 1)])
     assert (line.seq, line.count, line.seconds(NOW)) == (4, 3, 5)
-    assert line.text(NOW) == "A restart · 3 · 5s"
+    assert line.text(NOW) == "A restart · 3 events · 5s"
+    assert line.text(NOW, brief=True) == "A restart · 5s"
     assert line.told[0].icon == "↻"
     assert line.told[0].reason == "attempt 1 of 3"
     assert bar([event(1, "agent_started", 1)]) is None
@@ -57,8 +58,8 @@ def test_the_bar_shows_interventions_only() -> None:
 def test_every_intervention_has_its_glyph_word_and_age(kind: str) -> None:
     line = shown([event(1, kind, 3)])
     assert line.told[0].icon == ICONS[kind][0]
-    assert line.text(NOW) == f"A {kind.removeprefix('hhmrs_')} · 1 · 3s"
-    assert line.text(NOW + 9) == f"A {kind.removeprefix('hhmrs_')} · 1 · 12s", "the line itself does not age"
+    assert line.text(NOW) == f"A {kind.removeprefix('hhmrs_')} · 3s"
+    assert line.text(NOW + 9) == f"A {kind.removeprefix('hhmrs_')} · 12s", "the line itself does not age"
 
 
 def test_the_last_events_of_other_agents_stand_beside_it_with_their_ages() -> None:
@@ -74,8 +75,9 @@ def test_the_last_events_of_other_agents_stand_beside_it_with_their_ages() -> No
     crowd = [event(1, "hhmrs_failure", 29, "b", "i2"), event(2, "hhmrs_restart", 9, "c", "i3"), *TROUBLE[2:]]
     assert [one.who for one in shown(crowd).told] == ["A", "B", "C"], "who needs a person is not hidden"
     assert line.others(NOW, 80) == "   ✗ C failure 12s   ⏱ B timeout 20s"
-    assert line.others(NOW, 30) == "   ✗ C failure 12s   +1", "what has no room is counted"
-    assert line.others(NOW, 18) == "   +2"
+    assert line.others(NOW, 30) == "   ✗ C failure 12s   +1 more", "what has no room is counted"
+    assert line.others(NOW, 18) == "   +2 more"
+    assert line.others(NOW, 6) == "   +2", "for the word there is no room"
     assert line.others(NOW, 3) == ""
 
 

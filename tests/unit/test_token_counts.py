@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hhmrs.controller.workspaces import spending
-from hhmrs.controller.workspaces.spending import Spending
-from hhmrs.controller.workspaces.token_counts import TokenCount, Tokens
+from hhmrs.controller.workspaces.spending import Meter, Spending
+from hhmrs.controller.workspaces.token_counts import TokenCount
+from hhmrs.healing.usage import Tokens
 
 
 def claude(name: str, sent: int, received: int, minute: int = 0, **more: object) -> str:
@@ -138,3 +139,46 @@ def test_a_link_in_a_transcripts_place_is_not_followed(tmp_path: Path) -> None:
 
     with pytest.raises(OSError):
         Spending().of(tmp_path / "t.jsonl")
+
+
+def test_codex_tells_how_much_of_its_window_is_left() -> None:
+    def codex(used: object, window: object) -> str:
+        told = {"total_token_usage": {"input_tokens": 9}, "last_token_usage": {"total_tokens": used}}
+        info = told | {"model_context_window": window}
+        return json.dumps({"payload": {"type": "token_count", "info": info}})
+
+    def left(*lines: str) -> float | None:
+        count = TokenCount()
+        count.take(lines)
+        return count.context_left
+
+    assert left(codex("many", 100), codex(5, 0), codex(5, None)) is None
+    assert left(codex(50_000, 200_000)) == 0.75
+    assert left(codex(50_000, 200_000), codex(300_000, 200_000)) == 0.0
+
+
+def test_aider_that_was_started_anew_goes_on_from_what_it_had_spent() -> None:
+    def aider(cost: str) -> str:
+        return f"> Tokens: 100 sent, 10 received. Cost: $0.01 message, ${cost} session."
+
+    assert total(aider("0.10"), aider("0.25"), aider("0.05"), aider("0.08")) == Tokens(400, 40, None, 0.33)
+
+
+def test_a_meter_remembers_little_and_reads_on_a_piece_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, meter = tmp_path / "t.jsonl", Meter(tmp_path / "t.jsonl")
+    lines = [claude(f"m{n}", 10, 1) for n in range(3 * spending.METERED)]
+    path.write_text("".join(f"{line}\n{line}\n" for line in lines))
+    monkeypatch.setattr(spending, "PIECE", 1000)
+    pieces, (count, more) = 1, meter.read()
+    while more:
+        count, more = meter.read()
+        pieces += 1
+    assert pieces == -(-path.stat().st_size // 1000)
+    assert count.total == Tokens(15 * len(lines), len(lines), 100 * len(lines))
+    assert len(count._by_message) == spending.METERED
+    assert count.minutes == ()
+    with path.open("a") as file:
+        file.write(claude("last", 1, 1) + "\n")
+    assert meter.read()[0].total == Tokens(15 * len(lines) + 6, len(lines) + 1, 100 * len(lines) + 100)

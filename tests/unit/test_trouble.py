@@ -309,6 +309,19 @@ def test_what_fails_after_an_order_is_given_up_for_its_own_cause_and_not_for_the
     assert told["reason"] == "exit 1; 3 attempts in a row each died in under 30 s"
 
 
+def test_an_order_in_vain_says_why_it_failed_and_not_who_gave_it(desk: Case) -> None:
+    desk.tell(e.Ordered, "restart", "letter-1", "ann")
+    for _ in range(20):
+        if desk.told("operator_outcome") and desk.incident.detail != "restart ordered by ann":
+            break
+        desk.look(5)
+    why = f"no fresh progress within {desk.spec.policy.verify_within:g} s"
+    assert desk.told("operator_outcome")[-1]["message"] == why
+    assert desk.incident.detail == why
+    assert desk.told("agent_cause_found") == [{"cause": "unknown", "detail": why}]
+    assert "ordered by" not in explain(desk.state, desk.spec, desk.now).rule
+
+
 # -- errors of those that live --------------------------------------------------------------------
 
 
@@ -358,6 +371,16 @@ def test_a_limit_with_a_time_is_a_limited_agent_and_no_incident(desk: Case) -> N
     assert desk.state.incident is None
     desk.look(3601)
     assert desk.phase() is Phase.WORKING
+
+
+def test_a_screen_that_names_no_time_does_not_take_back_the_transcripts(desk: Case) -> None:
+    desk.tell(e.ErrorShown, "rate_limited", "usage limit", desk.now + 3600.0, "transcript")
+    ends = desk.state.limited_until
+    assert ends is not None
+    desk.tell(e.ScreenMatched, "limited", "usage-limit", after=1.0)
+    assert (desk.state.phase, desk.state.limited_until) == (Phase.LIMITED, ends)
+    desk.tell(e.ScreenMatched, "limited", "usage-limit", ends + 60.0, after=1.0)
+    assert desk.state.limited_until == ends + 60.0, "the newer word, where it has one"
 
 
 def test_a_limit_without_a_time_backs_off(desk: Case) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hhmrs.controller.workspaces.token_counts import Tokens
+from hhmrs.healing.usage import Tokens
 from hhmrs.tui.document import Agent, Fleet
 from hhmrs.tui.prose import Page
 from hhmrs.tui.usage import Counted, Samples, Series, fitted, measured, usage_page

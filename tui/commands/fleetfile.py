@@ -87,12 +87,11 @@ def _problem(problem: Any) -> dict[str, object]:
 
 
 def _checked(fleet: FleetSpec) -> dict[str, object]:
-    from ...config.advice import advice
     from ...healing.bounds import bounds
 
     return {
         "ok": True, "fleet": fleet.fleet, "path": str(fleet.path), "mode": fleet.policy.mode,
-        "advice": advice(fleet),
+        "advice": _advice(fleet),
         "agents": [
             {
                 "id": a.id,
@@ -136,11 +135,16 @@ def _walk(fleet: FleetSpec) -> list[tuple[tuple[bool, ...], AgentSpec]]:
     return found
 
 
-def _advice_lines(fleet: FleetSpec, screen: Screen) -> list[str]:
+def _advice(fleet: FleetSpec) -> list[str]:
     from ...config.advice import advice
+    from ...controller.reports.foresight import foresight
 
+    return [*advice(fleet), *foresight(fleet, os.environ)]
+
+
+def _advice_lines(fleet: FleetSpec, screen: Screen) -> list[str]:
     groups: dict[str, list[str]] = {}
-    for line in advice(fleet):
+    for line in _advice(fleet):
         name, _, words = line.partition(": ")
         groups.setdefault(words, []).append(name)
     said = [f"advice: {_names(names)}: {words}" for words, names in groups.items()]

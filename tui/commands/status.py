@@ -11,6 +11,8 @@ from .parsing import Call
 from .place import Place, find_place
 from .refusal import NO_DAEMON, UNHEALTHY
 
+HELD_SHOWN = 5
+"""Agents held for a budget that are told one by one: when the fleet's is spent, all of them are."""
 CLOSED_SHOWN = 3
 """Incidents that are over and still told to people; `--json` and `events` have more."""
 
@@ -83,7 +85,16 @@ def fleet_lines(document: Mapping[str, Any], titles: Mapping[str, str], screen: 
         word = f"{glyphs.phase(row.phase)} {row.phase}"
         tone = "tron" if row.affected else LOOKS[row.phase].tone.value
         painted.append(line.replace(word, screen.style(word, tone), 1))
-    return [*_head(document, screen), *painted, *_incident_lines(document, screen)]
+    return [*_head(document, screen), *painted, *_budget_lines(document), *_incident_lines(document, screen)]
+
+
+def _budget_lines(document: Mapping[str, Any]) -> list[str]:
+    """Whoever is held for a budget, why, and what ends that."""
+    held = {str(agent["id"]): str(agent["budget"]) for agent in document["agents"] if agent.get("budget")}
+    lines = [f"held: {inert(name, 80)}: {inert(why, 300)}" for name, why in list(held.items())[:HELD_SHOWN]]
+    if len(held) > HELD_SHOWN:
+        lines.append(f"held: {len(held) - HELD_SHOWN} more")
+    return ["", *lines] if lines else []
 
 
 def _head(document: Mapping[str, Any], screen: Screen) -> list[str]:

@@ -147,6 +147,14 @@ NEW_VALUE = Argument(("value",), "its value; of a list the items with commas",
                      {"metavar": "VALUE", "nargs": "?"})  # fmt: skip
 TO_DEFAULT = _flag("--default", "take the key out, so that the default (or the fleet's value) counts")
 DRY_RUN = _flag("--dry-run", "show what would be written, and write nothing")
+PROFILES_WORD = Argument(("what",), "`list` (also without it), or `test`", {"metavar": "WHAT", "nargs": "?"})
+PROFILES_NAME = Argument(("name",), "with test: the profile", {"metavar": "NAME", "nargs": "?"})
+
+HOOKS_DOES = Argument(("action",), "install, remove or status", {"metavar": "ACTION"})
+HOOKS_PROFILE = Argument(
+    ("profile",), "a profile of the fleet file or a built-in one; needed but for status",
+    {"metavar": "PROFILE", "nargs": "?"},
+)  # fmt: skip
 
 SEED = Argument(("--seed",), "which faults, by chance; the same seed gives the same run (1)",
                 {"metavar": "N", "type": number})  # fmt: skip
@@ -259,11 +267,29 @@ COMMANDS: tuple[Command, ...] = (
         json=True,
     ),
     Command(
+        "profiles",
+        "Set up",
+        "nothing",
+        "the agent CLIs that are known here; `test NAME` tries one against a scripted model",
+        "profiles:profiles",
+        (PROFILES_WORD, PROFILES_NAME),
+        json=True,
+    ),
+    Command(
         "doctor",
         "Set up",
         "nothing",
         "check this machine and say how to mend what is wrong",
         "machine:doctor",
+        json=True,
+    ),
+    Command(
+        "hooks",
+        "Set up",
+        "nothing",
+        "wire an agent CLI's own hooks to the inbox, take that out again, or list what is wired",
+        "hooks:hooks",
+        (HOOKS_DOES, HOOKS_PROFILE, DRY_RUN),
         json=True,
     ),
     Command("status", "Look", "state", "the fleet now", "status:status", json=True),
@@ -373,6 +399,13 @@ COMMANDS: tuple[Command, ...] = (
     _letter("done", "the task is finished"),
     _letter("fail", "the task cannot be finished"),
     _letter("ask", "a question for a person"),
+    Command(
+        "mcp",
+        "For agents",
+        "nothing",
+        "the same as tools of an MCP server on stdin and stdout, for the agent's CLI to start",
+        "mcp:mcp",
+    ),
     Command("--version", "About", "nothing", "print the version", "about:version"),
     Command("--help", "About", "nothing", "print this", "about:overview"),
 )

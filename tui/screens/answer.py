@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from ..aside import aside
 from ..keymap import bindings
 from ..looks import clean
 from ..questions import LONGEST_ANSWER, Question, Reply, typed
@@ -64,7 +65,7 @@ class AnswerScreen(ModalScreen[Choice | None]):
     def _read(self) -> None:
         if not self._busy and self.is_current:
             self._busy = True
-            _ = self.run_worker(self._look, thread=True, group="question")
+            aside(self._look, "hhmrs-question")
 
     def _look(self) -> None:
         """Runs in a thread: tmux may take its time."""

@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from ..aside import aside
 from ..keymap import bindings
 from ..looks import clean
 from ..previews import Known, facts
@@ -107,6 +108,9 @@ class ConfirmScreen(ModalScreen[Choice | None]):
         label = Text().append("Not now: ", Style(color=colours[Tone.BAD], bold=True))
         return label.append(clean(reason, 400) + "\n", colours[Tone.TEXT])
 
+    _asked = 0
+    """How often it was looked at: only the newest look counts."""
+
     def on_mount(self) -> None:
         for name in ("#seat", "#handoff", "#wrong"):
             for part in self.query(name):
@@ -124,18 +128,19 @@ class ConfirmScreen(ModalScreen[Choice | None]):
             option = self._chosen
             if option is not None and "to" in option.args:
                 args["to"] = option.args["to"]
-            _ = self.run_worker(partial(self._ask, self._look, args), thread=True, exclusive=True)
+            self._asked += 1
+            aside(partial(self._ask, self._look, args, self._asked), "hhmrs-preview")
 
-    def _ask(self, look: Look, args: Mapping[str, str]) -> None:
+    def _ask(self, look: Look, args: Mapping[str, str], number: int) -> None:
         """Runs in a thread: it reads files, runs git, and goes through the processes."""
         try:
             known, fault = look(args), ""
         except Exception as error:  # noqa: BLE001  # the order can be given all the same; why nothing is known is told
             known, fault = Known(), clean(f"what it would do cannot be looked at: {error}", 300)
-        self.app.call_from_thread(self._found, known, fault)
+        self.app.call_from_thread(self._found, known, fault, number)
 
-    def _found(self, known: Known, fault: str) -> None:
-        if not self.is_attached:
+    def _found(self, known: Known, fault: str, number: int) -> None:
+        if not self.is_attached or number != self._asked:  # it was asked again meanwhile
             return
         self.known = known
         colours = palette(self.app.current_theme.dark)

@@ -10,9 +10,12 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import ContentSwitcher, Input
 
-from ..feed import FleetSeen, PaneSeen
+from ..feed import FleetSeen, PaneSeen, Source
 from ..interventions import intervention
 from ..keymap import bindings
+from ..listing import Listing
+from ..looks import Glyphs
+from ..remembered import Left, Remembering
 from ..ringing import Calling
 from ..widgets.agent_head import AgentHead
 from ..widgets.banner import Banner
@@ -27,6 +30,8 @@ from .opening import Opening
 from .ordering import Ordering
 from .standing import Standing
 
+FILTER = "filters agents: words !without phase: under: (view: tab /)"
+
 
 class FleetScreen(Moving, Opening, Standing):
     """The actions stand in its rooms: `moving`, `arranging`, `looking`, `acting`, `opening`, `standing`."""
@@ -40,6 +45,11 @@ class FleetScreen(Moving, Opening, Standing):
         (0, "-tiny"),
         (12, "-roomy"),
     ]
+
+    def __init__(self, source: Source, glyphs: Glyphs, remembering: Remembering) -> None:
+        super().__init__(source, glyphs)
+        self._remembering = remembering
+        self.listing = remembering.found.listing
 
     def compose(self) -> ComposeResult:
         yield TronBar(self.glyphs, id="tron")
@@ -57,11 +67,12 @@ class FleetScreen(Moving, Opening, Standing):
                     yield PickView(self.glyphs, id="checkpoints")
                     yield StillView(id="tasks")
                     yield StillView(id="usage")
-        yield Input(placeholder="words, !without, phase: profile: model: name: task: under:", id="filter")
+        yield Input(placeholder=FILTER, id="filter")
         yield KeyBar(self.glyphs, id="keys")
 
     def on_mount(self) -> None:
         self.agents.focus()
+        self.agents.home = self._remembering.found.agent
         self.query_one("#filter", Input).can_focus = False
         self.ordering = Ordering(self.app, self.source)
         self.begin_waiting()
@@ -70,6 +81,14 @@ class FleetScreen(Moving, Opening, Standing):
 
     def on_unmount(self) -> None:
         self.feed.stop()
+        if self.fleet.agents:
+            self._remembering.leave(self._left())
+
+    def _left(self) -> Left:
+        """How one finds the screen again; folds and filter begin anew."""
+        listing = self.listing
+        plain = Listing(listing.view, listing.sort, listing.backwards)
+        return Left(plain, self.agents.home or self.agents.agent)
 
     # -- what comes in ----------------------------------------------------------------------------
     @on(FleetSeen)
@@ -81,6 +100,8 @@ class FleetScreen(Moving, Opening, Standing):
         if call := self._alarms.take(self.seen):
             self.post_message(Calling(call))
         self.paint()
+        if self.fleet.agents:
+            self._remembering.look(self._left())
         if (told := self.when_seen) is not None:
             self.when_seen = None
             self.call_after_refresh(self.call_after_refresh, told)  # the first one may be the layout's

@@ -15,6 +15,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
+from ..aside import aside
 from ..exporting import Printout
 from ..keymap import in_bar
 from ..looks import Glyphs, clean
@@ -144,7 +145,7 @@ class PastScreen(Screen[None]):
             return
         self._busy = True
         wanted = self.wanted()
-        self.run_worker(lambda: self._look(wanted), thread=True, group="past", exit_on_error=False)
+        aside(lambda: self._look(wanted), "hhmrs-past")
 
     def _look(self, wanted: object) -> None:
         began = time.monotonic()

@@ -8,6 +8,7 @@ from textual.binding import BindingType
 
 from ..exporting import Printout
 from ..keymap import bindings
+from ..localtime import localised
 from ..looks import clean
 from ..numbers import Numbers, Told
 from ..pages import page_lines
@@ -42,7 +43,7 @@ class PostMortemScreen(PastScreen):
             self._drawn = (width, self.markdown)
             self._lines = [(("The ledger knows this incident no more.", Tone.TEXT),)]
             if self.markdown is not None:
-                self._lines = page_lines(self.markdown, width, self.glyphs.plain)
+                self._lines = page_lines(localised(self.markdown), width, self.glyphs.plain)
         return self._lines
 
     def head(self) -> Line:

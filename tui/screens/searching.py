@@ -36,9 +36,10 @@ class Searching(Working):
 
     async def action_search(self) -> None:
         if not self.query("#search"):
-            line = Input(placeholder="search in this view", max_length=LONGEST, id="search")
+            line = Input(max_length=LONGEST, id="search")
             await self.query_one("#agent").mount(line, Found(self.glyphs, id="found"))
         line = self.query_one("#search", Input)
+        line.placeholder = f"search in the {self.tab}; esc, tab, / filters the agents"
         with line.prevent(Input.Changed):
             line.value = self.view.needle
         line.add_class("-open")

@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from ...config.editing import Value
+from ..aside import aside
 from ..keymap import bindings, in_bar
 from ..keys.settings import KEYS
 from ..looks import Glyphs, clean
@@ -81,6 +82,7 @@ class SettingsScreen(Screen[None]):
         self._agent = agent
         self._needle = ""
         self._busy = ""
+        self._looking = False
 
     def compose(self) -> ComposeResult:
         yield SettingsHead(self.glyphs, id="headline")
@@ -118,9 +120,17 @@ class SettingsScreen(Screen[None]):
         if busy:
             self._busy = busy
             self.paint()
-        _ = self.run_worker(
-            partial(self._run, work, then), thread=True, group="asked" if busy else "look", exclusive=True
-        )
+            _ = self.run_worker(partial(self._run, work, then), thread=True, group="asked", exclusive=True)
+        elif not self._looking:
+            self._looking = True
+            aside(partial(self._look_aside, work, then), "hhmrs-settings")
+
+    def _look_aside(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """One at a time: a look that hangs must not be joined by others."""
+        try:
+            self._run(work, then)
+        finally:
+            self._looking = False
 
     def _run(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
         try:

@@ -19,10 +19,11 @@ from ...controller.recovery.starting import unstartable
 from ...healing import actions as a
 from ...healing.agent import AgentState, Phase
 from ...healing.evidence import Ordered
-from ...healing.markdown import line
 from ...healing.masking import mask_secrets
 from ...healing.obey import obey
 from ...healing.seats import seat_of, seated
+from ..document import moment
+from ..localtime import local
 from ..previews import Known, Victim
 
 WORDS = 300
@@ -114,6 +115,7 @@ def _anchor(best: Checkpoint | None, action: a.StartAttempt, state: AgentState) 
     session = " and its own session" if action.strategy == "resume" and state.session else ""
     if best is None:
         return f"goes on from no checkpoint{session}: none holds anything of its task"
-    when = line(best.created_at, 40)[11:19]
+    at = moment(best.created_at)
+    when = local(at) if at is not None else "an unknown time"
     done = f"{len(best.completed)} completed, {len(best.files)} files, {len(best.next)} next"
     return f"goes on from checkpoint {best.seq} of {when}{session}: {done}"

@@ -74,7 +74,7 @@ class LedgerNumbers:
             return self._page[1]
 
     def close(self) -> None:
-        self._reader.close()
+        self._reader.close(wait=False)
 
     def _recollection(self, told: Told) -> Recollection:
         from ...controller.reports.recollection import recollect

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import NoReturn
 
 from ...controller.ports import Event
 from ..document import Agent, Fleet, Trouble
 from ..feed import Snapshot
+from ..localtime import local
 from ..player import Player
 from .recording import Recording
 
@@ -135,5 +135,5 @@ def _trouble(trouble: Trouble) -> Iterator[str]:
 
 
 def clock(at: float) -> str:
-    """`02:14:03Z`, as events have it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
+    """`02:14:03` by the person's own clock; its zone stands in the screen's head."""
+    return local(at)

@@ -17,6 +17,8 @@ from ..rows import Row
 from ..tones import Tone
 
 PHASE_CELLS = 12
+SENTENCE, WORDS = 24, 14
+"""Cells of a message that says what it is about, and of one that still hints at it."""
 PERCENT = 4
 """Cells of a progress without its bar."""
 _GAP = 1
@@ -30,7 +32,8 @@ NEEDS: Mapping[Need, Tone] = {
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Cells of each column; 0 leaves it out. The phase word goes last of all, the message first."""
+    """Cells of each column; 0 leaves it out. What says why is told before how far: the progress gives way to
+    the message first, then the retries, then the age; the phase word goes last of all."""
 
     name: int
     phase: int
@@ -40,8 +43,9 @@ class Columns:
     message: int
 
     @staticmethod
-    def fit(width: int, wanted: int) -> Columns:
-        """Share out `width` cells; `wanted` is the widest name with its tree in front."""
+    def fit(width: int, wanted: int, *, figures: bool = False) -> Columns:
+        """Share out `width` cells; `wanted` is the widest name with its tree in front; `figures`: the column
+        of the retries tells by what the lines are ordered, and stays."""
         room = max(0, width - 1)
         phase = PHASE_CELLS if room >= 24 else 0
         tries = 4 if room >= 36 else 0
@@ -49,7 +53,11 @@ class Columns:
         fixed = sum(part + _GAP for part in (phase, tries, seen) if part)
         name = max(4, min(wanted, room - fixed, max(18, room * 45 // 100)))
         left = room - fixed - name
-        bar = 9 if left >= 26 else PERCENT if left >= 14 else 0
+        if left - _GAP < SENTENCE and tries and not figures:
+            left, tries = left + tries + _GAP, 0
+        if left - _GAP < WORDS and seen:
+            left, seen = left + seen + _GAP, 0
+        bar = next((size for size in (9, PERCENT) if left - size - 2 * _GAP >= SENTENCE), 0)
         message = max(0, left - (bar + _GAP if bar else 0) - _GAP)
         if message < 8:
             name, message = name + message, 0
@@ -130,7 +138,7 @@ def row_line(row: Row, look: Look, lit: int = 0, marked: bool = False) -> Text:
 
 
 def _by_figure(look: Look) -> bool:
-    return look.listing.sort in (Sort.CPU, Sort.MEMORY)
+    return look.listing.figures
 
 
 def seen(row: Row, now: float) -> str:
@@ -211,6 +219,24 @@ def _progress(row: Row, width: int, look: Look) -> Text:
     text = Text().append(full * cells, look.colours[Tone.BUSY])
     text.append(empty * (4 - cells), look.colours[Tone.QUIET])
     return text.append(f" {row.percent:>3}%"[: width - 4], look.colours[Tone.QUIET])
+
+
+def drawn(
+    line: Row | Heading | Dots | Note,
+    look: Look,
+    chosen: str | None = None,
+    lit: int = 0,
+    marked: frozenset[str] = frozenset(),
+) -> Text:
+    """A line of any kind with its gutter. `chosen`: the selected agent, where it stands in this line."""
+    if isinstance(line, Row):
+        mark = line.agent in marked
+        return gutter(look, chosen is not None, mark).append_text(row_line(line, look, lit, mark))
+    if isinstance(line, Dots):
+        text = gutter(look, chosen is not None, marked=False)
+        return text.append_text(dots_line(line, look, chosen, marked))
+    told = heading_line(line, look) if isinstance(line, Heading) else note_line(line, look)
+    return Text(" ").append_text(told)
 
 
 def heading_line(line: Heading, look: Look) -> Text:

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from ..alerted import NONE, alerted
 from ..listing import Listing, Sort
 from ..looks import Glyphs
-from ..problems import INDENT, Dots, Heading
+from ..problems import INDENT, Dots
 from ..rows import Row
 from ..themes import cursor_ground
 from ..tones import Tone
@@ -75,6 +75,8 @@ class FleetList(LineView):
         """Place in a line of dots where the selection stands, or stood last."""
         self._following = True
         """Whether what is in sight goes with the selection; not once the person has scrolled away from it."""
+        self._fresh = True
+        """Nobody has moved yet: what is in sight is as if the list had had its size from the start."""
         self._height = 0
         """Of the last size that was taken up."""
         self.cursor = 0
@@ -227,6 +229,7 @@ class FleetList(LineView):
 
     def choose(self, agent: str) -> bool:
         """Select an agent if it is in sight; whether it is."""
+        self._fresh = False
         index = place(self._rows, agent, -1)
         if index < len(self._rows) and agent in _agents_in(self._rows[index]):
             self._settle(index, agent)
@@ -236,6 +239,7 @@ class FleetList(LineView):
 
     def _go(self, index: int) -> None:
         """The selection goes where the person wants it."""
+        self._fresh = False
         self._settle(index, None)
         self.home = self.agent
 
@@ -264,14 +268,18 @@ class FleetList(LineView):
         """The heading above the first line of a group comes with it."""
         if self.size.height <= 1 or not self._following:
             return
-        top, height = self.scroll_offset.y, self.size.height - 1
-        first = self.cursor
+        top, height = 0 if self._fresh else self.scroll_offset.y, self.size.height - 1
+        first, to = self.cursor, top
         while first > 0 and height > 2 and not isinstance(self._rows[first - 1], Row | Dots):
             first -= 1
-        if first < top:
-            self.scroll_to(y=first, animate=False, immediate=True)
+        if self._fresh and self._rows and isinstance(self._rows[self.cursor], Dots):
+            to = 0  # whoever finds the problems wants to see them
+        elif first < top:
+            to = first
         elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+            to = self.cursor - height + 1
+        if to != self.scroll_offset.y:
+            self.scroll_to(y=to, animate=False, immediate=True)
 
     # -- mouse ------------------------------------------------------------------------------------
     def on_click(self, event: events.Click) -> None:
@@ -324,7 +332,7 @@ class FleetList(LineView):
 
     @property
     def columns(self) -> Columns:
-        return Columns.fit(self.across - bool(self._marked), self._wanted)
+        return Columns.fit(self.across - bool(self._marked), self._wanted, figures=self._listing.figures)
 
     @property
     def look(self) -> Look:
@@ -341,17 +349,11 @@ class FleetList(LineView):
         return Strip([Segment(line, base)], cell_len(line)).crop_extend(0, self.across, base)
 
     def draw(self, index: int) -> Text:
-        line, look, here = self._rows[index], self.look, index == self.cursor
+        line, chosen = self._rows[index], self.agent if index == self.cursor else None
         if isinstance(line, Row):
-            marked = line.agent in self._marked
             self._ages[index] = draw.seen(line, self._now)
-            lit = self._lit[index] if self._lit else 0
-            return draw.gutter(look, here, marked).append_text(draw.row_line(line, look, lit, marked))
-        if isinstance(line, Dots):
-            text = draw.gutter(look, here, marked=False)
-            return text.append_text(draw.dots_line(line, look, self.agent if here else None, self._marked))
-        told = draw.heading_line(line, look) if isinstance(line, Heading) else draw.note_line(line, look)
-        return Text(" ").append_text(told)
+        lit = self._lit[index] if self._lit else 0
+        return draw.drawn(line, self.look, chosen, lit, self._marked)
 
 
 def _agents_in(line: Line) -> tuple[str, ...]:

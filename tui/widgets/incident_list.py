@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from textual.strip import Strip
 
 from ..charts import cut
 from ..incident_rows import IncidentRow
+from ..localtime import zone_name
 from ..looks import Glyphs
 from ..tones import Tone
 from ..viewmodel import changed
@@ -110,7 +112,8 @@ class IncidentList(HeadedList):
     def head(self) -> Strip:
         named = IncidentRow(
             id="", agent="", title="agent", cause="cause", ending="outcome", is_open=False, mark="",
-            tone=Tone.QUIET, when="opened", short="at", tries="n", took="to heal", detail="last try: why",
+            tone=Tone.QUIET, when=f"at {zone_name(time.time())}", short="at", tries="n", took="to heal",
+            detail="last try: why",
         )  # fmt: skip
         style = self.rich_style + Style(color=self.colours[Tone.QUIET])
         words = " "

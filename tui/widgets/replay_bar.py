@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from rich.style import Style
 from rich.text import Text
@@ -12,6 +11,7 @@ from textual import events
 from textual.message import Message
 
 from ..document import Agent, Fleet
+from ..localtime import local, zone_name
 from ..looks import LOOKS, Glyphs, age
 from ..player import Player
 from ..rows import is_affected
@@ -112,9 +112,8 @@ class ReplayBar(OneLine):
         text = Text().append(" REPLAY ", Style(color=colours[Tone.ASK], bold=True, reverse=True))
         if wide:
             text.append(f" {fleet.name}", Style(color=colours[Tone.TEXT], bold=True))
-        moment = datetime.fromtimestamp(player.now, UTC).strftime(
-            "%Y-%m-%d %H:%M:%SZ" if wide else "%H:%M:%SZ"
-        )
+        moment = local(player.now, "%Y-%m-%d %H:%M:%S" if wide else "%H:%M:%S")
+        moment += f" {zone_name(player.now)}"
         text.append(f" {moment} ", colours[Tone.TEXT])
         ended = player.now >= player.end
         stands = "end" if ended else ">" if player.playing and plain else "▶" if player.playing else "paused"
