@@ -179,6 +179,7 @@ async def test_marked_agents_are_told_and_paused_together(make_fleet: Any) -> No
         await h.select("c")
         await h.press("s", "enter")
         await h.until(lambda: h.screen.fleet.by_id["c"].phase.value == "stopped")
+        await h.until(lambda: h.screen.fleet.by_id["c"].pid is None)  # told a moment later on a busy machine
         await h.press("M", "t")
         await h.until(lambda: "Type to 2 of 3 marked agents" in h.shown())
         await h.press(*"noon", "enter")
